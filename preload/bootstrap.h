@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Memory for the moment in which the real allocator is being looked up: dlsym may itself allocate. A small static
+ * arena that is never given back.
+ */
+#ifndef HEAPTALLY_BOOTSTRAP_H
+#define HEAPTALLY_BOOTSTRAP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Zeroed; NULL when the arena is used up. */
+void *bootstrap_alloc(size_t bytes, size_t alignment);
+bool bootstrap_owns(const void *p);
+size_t bootstrap_usable(const void *p);
+
+/* Allocations and bytes served, for the header of the tally. */
+void bootstrap_counts(unsigned long *allocs, unsigned long *bytes);
+
+#endif

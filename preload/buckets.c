@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: MIT */
+/* Buckets, their counters, and what realloc does between them. */
+#include "buckets.h"
+
+#include "index.h"
+#include "tallyfile.h"
+
+static struct index bucket_index, regrow_index, chain_index;
+static struct sys_lock chunk_lock;
+static struct ht_counters nowhere[HT_CHUNK_RECORDS]; /* where counts go that have no room */
+
+static inline void add(uint64_t *counter, uint64_t value)
+{
+	__atomic_fetch_add(counter, value, __ATOMIC_RELAXED);
+}
+
+/* Buckets */
+
+static inline bool bucket_match(uint32_t record, const void *key)
+{
+	return __builtin_memcmp(&tally.buckets[record], key, sizeof(struct ht_bucket)) == 0;
+}
+
+static inline uint64_t bucket_hash_key(const struct ht_bucket *k)
+{
+	return index_hash(k->site, (uint64_t)k->size_class << 16 | (uint64_t)k->align << 8 | k->source);
+}
+
+static uint64_t bucket_hash(uint32_t record)
+{
+	return bucket_hash_key(&tally.buckets[record]);
+}
+
+static uint32_t bucket_create(const void *key)
+{
+	uint32_t record = tally.header->n_buckets;
+
+	if (!tallyfile_room(HT_SEC_BUCKETS, record + 1))
+		return 0;
+	tally.buckets[record] = *(const struct ht_bucket *)key;
+	/* release: readers of the file look at no record beyond the count */
+	__atomic_store_n(&tally.header->n_buckets, record + 1, __ATOMIC_RELEASE);
+	return record;
+}
+
+static const struct index_ops bucket_ops = {bucket_match, bucket_hash, bucket_create};
+
+/* Regrows: steps of realloc from bucket to bucket */
+
+static inline bool regrow_match(uint32_t record, const void *key)
+{
+	const struct ht_regrow *r = &tally.regrows[record], *k = key;
+
+	return r->from == k->from && r->to == k->to;
+}
+
+static uint64_t regrow_hash(uint32_t record)
+{
+	return index_hash(tally.regrows[record].from, tally.regrows[record].to);
+}
+
+static uint32_t regrow_create(const void *key)
+{
+	uint32_t record = tally.header->n_regrows;
+
+	if (!tallyfile_room(HT_SEC_REGROWS, record + 1))
+		return 0;
+	tally.regrows[record] = *(const struct ht_regrow *)key;
+	/* release: as for buckets */
+	__atomic_store_n(&tally.header->n_regrows, record + 1, __ATOMIC_RELEASE);
+	return record;
+}
+
+static const struct index_ops regrow_ops = {regrow_match, regrow_hash, regrow_create};
+
+/* Chains: by origin and size class */
+
+static inline bool chain_match(uint32_t record, const void *key)
+{
+	const struct ht_chain *c = &tally.chains[record], *k = key;
+
+	return c->origin == k->origin && c->size_class == k->size_class;
+}
+
+static uint64_t chain_hash(uint32_t record)
+{
+	return index_hash(tally.chains[record].origin, tally.chains[record].size_class);
+}
+
+static uint32_t chain_create(const void *key)
+{
+	uint32_t record = tally.header->n_chains;
+
+	if (!tallyfile_room(HT_SEC_CHAINS, record + 1))
+		return 0;
+	tally.chains[record] = *(const struct ht_chain *)key;
+	/* release: as for buckets */
+	__atomic_store_n(&tally.header->n_chains, record + 1, __ATOMIC_RELEASE);
+	return record;
+}
+
+static const struct index_ops chain_ops = {chain_match, chain_hash, chain_create};
+
+static struct ht_chain *chain_of(uint32_t origin, uint64_t bytes)
+{
+	struct ht_chain key = {.origin = origin, .size_class = (uint16_t)ht_size_class(bytes)};
+	uint32_t record =
+		index_get(&chain_index, &chain_ops, index_hash(key.origin, key.size_class), &key);
+
+	if (record == 0)
+		tallyfile_dropped(HT_DROP_CHAINS_FULL);
+	return record ? &tally.chains[record] : NULL;
+}
+
+/* Counters */
+
+static COLD struct ht_counters *new_chunk(struct thread *t, uint32_t bucket)
+{
+	struct ht_counters *c = nowhere;
+
+	sys_lock(&chunk_lock);
+	uint32_t chunk = tally.header->n_chunks;
+	if (tallyfile_room(HT_SEC_CHUNKS, chunk + 1) &&
+		tallyfile_room(HT_SEC_COUNTERS, (chunk + 1) * HT_CHUNK_RECORDS)) {
+		c = &tally.counters[(size_t)chunk * HT_CHUNK_RECORDS];
+		for (uint32_t i = 0; i < HT_CHUNK_RECORDS; i++)
+			c[i].min_bytes = UINT64_MAX;
+		tally.chunks[chunk].first_bucket = bucket - bucket % HT_CHUNK_RECORDS;
+		tally.chunks[chunk].thread = t->slot;
+		/* release: as for buckets */
+		__atomic_store_n(&tally.header->n_chunks, chunk + 1, __ATOMIC_RELEASE);
+	}
+	sys_unlock(&chunk_lock);
+	t->chunks[bucket / HT_CHUNK_RECORDS] = c;
+	return c;
+}
+
+struct ht_counters *buckets_counters(struct thread *t, uint32_t bucket)
+{
+	struct ht_counters *chunk = t->chunks[bucket / HT_CHUNK_RECORDS];
+
+	if (unlikely(!chunk))
+		chunk = new_chunk(t, bucket);
+	return &chunk[bucket % HT_CHUNK_RECORDS];
+}
+
+static COLD uint32_t get_miss(
+	struct thread *t, struct thread_bucket *cached, uint64_t key, struct ht_counters **counters)
+{
+	struct ht_bucket k = {
+		.site = (uint32_t)(key >> 32),
+		.size_class = (uint16_t)(key >> 16),
+		.align = (uint8_t)(key >> 8),
+		.source = (uint8_t)key,
+	};
+	uint32_t bucket = index_get(&bucket_index, &bucket_ops, bucket_hash_key(&k), &k);
+
+	if (bucket == 0)
+		tallyfile_dropped(HT_DROP_BUCKETS_FULL);
+	*counters = buckets_counters(t, bucket);
+	*cached = (struct thread_bucket){.key = key, .bucket = bucket, .counters = *counters};
+	return bucket;
+}
+
+uint32_t buckets_get(struct thread *t, uint32_t site, uint32_t size_class, uint8_t align,
+	enum ht_source source, struct ht_counters **counters)
+{
+	uint64_t key = (uint64_t)site << 32 | size_class << 16 | (uint32_t)align << 8 | source;
+	struct thread_bucket *cached = &t->buckets[(key * 0x9e3779b97f4a7c15u) >> 53];
+
+	_Static_assert(THREAD_BUCKET_CACHE == 1u << 11, "the shift above takes 11 bits");
+	if (likely(cached->key == key && cached->counters)) {
+		*counters = cached->counters;
+		return cached->bucket;
+	}
+	return get_miss(t, cached, key, counters);
+}
+
+void buckets_regrown(uint32_t from, uint32_t to, uint64_t from_bytes, uint64_t to_bytes, bool moved)
+{
+	struct ht_regrow key = {.from = from, .to = to};
+	uint32_t record = index_get(&regrow_index, &regrow_ops, index_hash(from, to), &key);
+
+	if (record == 0) {
+		tallyfile_dropped(HT_DROP_CHAINS_FULL);
+		return;
+	}
+	struct ht_regrow *r = &tally.regrows[record];
+	add(&r->count, 1);
+	add(&r->from_bytes, from_bytes);
+	add(&r->to_bytes, to_bytes);
+	if (moved) {
+		add(&r->moved, 1);
+		add(&r->copied_bytes, from_bytes < to_bytes ? from_bytes : to_bytes);
+	}
+}
+
+void buckets_chain_step(
+	uint32_t origin, uint64_t from_bytes, uint64_t to_bytes, bool first, uint64_t copied_bytes)
+{
+	struct ht_chain *from = first ? NULL : chain_of(origin, from_bytes), *to = chain_of(origin, to_bytes);
+
+	if (from)
+		add(&from->now, (uint64_t)-1);
+	if (to) {
+		add(&to->now, 1);
+		add(&to->copied_bytes, copied_bytes);
+	}
+}
+
+void buckets_chain_end(uint32_t origin, uint64_t bytes, uint32_t regrows)
+{
+	struct ht_chain *c = chain_of(origin, bytes);
+
+	if (!c)
+		return;
+	/* 1, 2, 3-4, 5-8 ...: bin is the bits of regrows - 1 */
+	uint32_t bin = regrows <= 1 ? 0 : 32u - (uint32_t)__builtin_clz(regrows - 1);
+	uint32_t *length = &c->lengths[bin < HT_CHAIN_BINS ? bin : HT_CHAIN_BINS - 1];
+
+	add(&c->now, (uint64_t)-1);
+	add(&c->ended, 1);
+	add(&c->regrows, regrows);
+	if (*length != UINT32_MAX)
+		__atomic_fetch_add(length, 1, __ATOMIC_RELAXED);
+}
+
+bool buckets_init(void)
+{
+	__builtin_memset(&chunk_lock, 0, sizeof(chunk_lock));
+	/* Record 0 of each: the overflow bucket hangs on the root; regrow and chain 0 are not used. */
+	tally.header->n_buckets = 1;
+	tally.header->n_regrows = 1;
+	tally.header->n_chains = 1;
+	return index_init(&bucket_index, &bucket_ops, 1u << 15) &&
+	       index_init(&regrow_index, &regrow_ops, 1u << 12) &&
+	       index_init(&chain_index, &chain_ops, 1u << 12);
+}

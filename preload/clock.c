@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: MIT */
+/* Peak, timeline, history. */
+#include "clock.h"
+
+#include <string.h>
+
+#define FIRST_POINT_NS	 100000u      /* time between points at the start; doubles whenever the timeline is full */
+#define EXACT_BELOW	 (16u << 20)  /* below this many live bytes every change is flushed at once */
+#define ROW_SHARE	 1024	      /* a record gets a history row when it holds peak / ROW_SHARE */
+#define ROW_LEAST_BYTES	 (64 << 10)
+#define ROW_MASK	 0xffffffu
+
+uint64_t clock_next_point;
+static struct sys_lock point_lock, row_lock;
+static uint64_t live_max; /* since the last point */
+
+bool clock_init(void)
+{
+	struct ht_header *h = tally.header;
+
+	memset(&point_lock, 0, sizeof(point_lock));
+	memset(&row_lock, 0, sizeof(row_lock));
+	live_max = 0;
+	h->n_history = 1;
+	h->n_points = 0;
+	h->start_ns = h->last_ns = sys_monotonic_ns();
+	h->start_ticks = h->last_ticks = sys_ticks();
+	h->start_unix_ns = sys_realtime_ns();
+	/* The rate is not known yet; three ticks a nanosecond is near enough for the first points. */
+	h->point_ticks = FIRST_POINT_NS * 3ull;
+	clock_next_point = h->start_ticks;
+	return true;
+}
+
+void clock_flush(struct thread *t, uint64_t now)
+{
+	struct ht_header *h = tally.header;
+	int64_t change = t->unflushed_bytes;
+	uint64_t live = __atomic_add_fetch(&h->live_bytes, (uint64_t)change, __ATOMIC_RELAXED);
+	uint64_t peak = __atomic_load_n(&h->peak_bytes, __ATOMIC_RELAXED);
+
+	t->unflushed_bytes = 0;
+	if ((int64_t)live > (int64_t)peak) {
+		while ((int64_t)live > (int64_t)peak &&
+			!__atomic_compare_exchange_n(
+				&h->peak_bytes, &peak, live, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+			;
+		__atomic_store_n(&h->peak_ticks, now, __ATOMIC_RELAXED);
+		__atomic_store_n(&h->rising, 1, __ATOMIC_RELAXED);
+	} else if (live < peak && __atomic_load_n(&h->rising, __ATOMIC_RELAXED)) {
+		/* Past the peak: from here on records save what they held before they change. Order for readers of a
+		 * killed host: the new stamp first, then the end of `rising`. */
+		uint64_t stamp = __atomic_add_fetch(&h->stamp, 1, __ATOMIC_RELAXED);
+		__atomic_store_n(&h->peak_stamp, stamp, __ATOMIC_RELEASE);
+		__atomic_store_n(&h->rising, 0, __ATOMIC_RELEASE);
+	}
+	if ((int64_t)live > (int64_t)__atomic_load_n(&live_max, __ATOMIC_RELAXED))
+		__atomic_store_n(&live_max, live, __ATOMIC_RELAXED);
+	/* live/256 is shared by all threads, and each may be that far off in either direction */
+	t->flush_bytes = live < EXACT_BELOW || (int64_t)live < 0 ? 0 : (live >> 9) / threads_count();
+}
+
+static void bring_forward(struct ht_history *row, uint32_t generation)
+{
+	for (; row->generation < generation; row->generation++) {
+		for (uint32_t k = 0; k < HT_TIMELINE_POINTS / 2; k++)
+			row->live_bytes[k] = row->live_bytes[2 * k + 1];
+		row->first /= 2;
+		row->next /= 2;
+	}
+}
+
+static uint32_t new_row(uint32_t bucket, uint32_t chunk)
+{
+	uint32_t n = 0;
+
+	sys_lock(&row_lock);
+	if (tallyfile_room(HT_SEC_HISTORY, tally.header->n_history + 1)) {
+		n = tally.header->n_history;
+		struct ht_history *row = &tally.history[n];
+		row->bucket = bucket;
+		row->chunk = chunk;
+		row->generation = tally.header->point_generation;
+		row->first = row->next = tally.header->n_points;
+		/* release: readers of the file look at no row beyond the count */
+		__atomic_store_n(&tally.header->n_history, n + 1, __ATOMIC_RELEASE);
+	}
+	sys_unlock(&row_lock);
+	return n;
+}
+
+COLD void clock_catch_up(uint32_t bucket, struct ht_counters *c)
+{
+	struct ht_header *h = tally.header;
+	uint64_t stamp = __atomic_load_n(&h->stamp, __ATOMIC_RELAXED), row_number = c->stamp_row & ROW_MASK;
+
+	if (c->stamp_row >> 24 < __atomic_load_n(&h->peak_stamp, __ATOMIC_RELAXED)) {
+		c->peak_count = c->live_count;
+		c->peak_bytes = c->live_bytes;
+	}
+	uint64_t held = (uint64_t)(c->live_bytes < 0 ? -c->live_bytes : c->live_bytes);
+	if (row_number == HT_NO_ROW && held >= ROW_LEAST_BYTES && held >= h->peak_bytes / ROW_SHARE &&
+		c >= tally.counters && c < tally.counters + (size_t)h->n_chunks * HT_CHUNK_RECORDS)
+		row_number = new_row(bucket, (uint32_t)((size_t)(c - tally.counters) / HT_CHUNK_RECORDS));
+	if (row_number != HT_NO_ROW) {
+		struct ht_history *row = &tally.history[row_number];
+		uint32_t points = h->n_points;
+		bring_forward(row, h->point_generation);
+		while (row->next < points && row->next < HT_TIMELINE_POINTS)
+			row->live_bytes[row->next++] = c->live_bytes;
+	}
+	c->stamp_row = stamp << 24 | row_number;
+}
+
+static void coarsen(struct ht_header *h)
+{
+	struct ht_point *p = tally.points;
+
+	for (uint32_t k = 0; k < HT_TIMELINE_POINTS / 2; k++) {
+		uint64_t before = p[2 * k].live_max_bytes;
+		p[k] = p[2 * k + 1];
+		if (before > p[k].live_max_bytes)
+			p[k].live_max_bytes = before;
+	}
+	h->n_points = HT_TIMELINE_POINTS / 2;
+	h->point_generation++;
+	h->point_ticks *= 2;
+}
+
+COLD void clock_point(struct thread *t, uint64_t now)
+{
+	struct ht_header *h = tally.header;
+	struct sys_usage usage;
+
+	if (!sys_trylock(&point_lock))
+		return; /* another thread is at it */
+	if (now < clock_next_point)
+		goto out;
+	if (h->n_points == HT_TIMELINE_POINTS)
+		coarsen(h);
+	sys_usage(&usage);
+	struct threads_sum sum = threads_sum();
+	struct ht_point *p = &tally.points[h->n_points];
+	uint64_t live = __atomic_load_n(&h->live_bytes, __ATOMIC_RELAXED);
+	uint64_t highest = __atomic_exchange_n(&live_max, live, __ATOMIC_RELAXED);
+	*p = (struct ht_point){
+		.ticks = now,
+		.live_bytes = live,
+		.live_max_bytes = highest > live ? highest : live,
+		.allocs = sum.allocs,
+		.alloc_bytes = sum.alloc_bytes,
+		.rss_bytes = usage.rss_bytes,
+		.vm_bytes = usage.vm_bytes,
+		.data_bytes = usage.data_bytes,
+		.map_bytes = h->map_bytes,
+		.unmap_bytes = h->unmap_bytes,
+		.madvise_bytes = h->madvise_bytes,
+		.cpu_ns = usage.cpu_ns,
+		.minor_faults = usage.minor_faults,
+		.major_faults = usage.major_faults,
+	};
+	h->last_ns = sys_monotonic_ns();
+	h->last_ticks = sys_ticks();
+	h->cpu_ns = usage.cpu_ns;
+	h->walks = sum.allocs;
+	/* release: readers of the file look at no point beyond the count */
+	__atomic_store_n(&h->n_points, h->n_points + 1, __ATOMIC_RELEASE);
+	/* After the count: a record caught up at the new stamp fills its row up to this point. */
+	__atomic_add_fetch(&h->stamp, 1, __ATOMIC_RELEASE);
+	__atomic_store_n(&clock_next_point, now + h->point_ticks, __ATOMIC_RELAXED);
+	threads_note_name(t);
+out:
+	sys_unlock(&point_lock);
+}

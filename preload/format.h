@@ -1,0 +1,380 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The tally format in C: what FORMAT.md says in words, as structs that are laid out the same in memory and in the
+ * file. This is the only header the analyzer takes from the shim. All integers are little-endian, every struct is
+ * naturally aligned and has no hidden padding; sizes are checked at the end of this file.
+ */
+#ifndef HEAPTALLY_FORMAT_H
+#define HEAPTALLY_FORMAT_H
+
+#include <stdint.h>
+
+#define HT_MAGIC "heaptlly" /* eight bytes, no terminator */
+#define HT_VERSION 1u
+#define HT_MAX_EXTENTS 8192u
+#define HT_EXTENTS_OFFSET 4096u /* the extent table follows the header page */
+#define HT_CHUNK_RECORDS 16u	/* counter records in one chunk */
+#define HT_TIMELINE_POINTS 508u /* capacity; coarsened to half when full */
+#define HT_LIFETIME_BINS 16u
+#define HT_CHAIN_BINS 8u
+#define HT_SIZE_CLASSES 473u
+#define HT_NO_ROW 0u /* history row 0 means: none */
+
+/* enum ht_section: the types of extents. */
+enum ht_section {
+	HT_SEC_FREE = 0,      /* unused descriptor */
+	HT_SEC_STRINGS = 1,   /* bytes; NUL-terminated strings by offset; offset 0 is "" */
+	HT_SEC_MODULES = 2,   /* struct ht_module; index 0 is the pseudo module */
+	HT_SEC_SITES = 3,     /* struct ht_site; index 0 is the root */
+	HT_SEC_BUCKETS = 4,   /* struct ht_bucket; index 0 is the overflow bucket */
+	HT_SEC_CHUNKS = 5,    /* struct ht_chunk: whose counters lie at that place of HT_SEC_COUNTERS */
+	HT_SEC_COUNTERS = 6,  /* struct ht_counters, HT_CHUNK_RECORDS of them a chunk */
+	HT_SEC_REGROWS = 7,   /* struct ht_regrow: realloc steps from bucket to bucket */
+	HT_SEC_CHAINS = 8,    /* struct ht_chain: where chains end, by origin */
+	HT_SEC_THREADS = 9,   /* struct ht_thread */
+	HT_SEC_TIMELINE = 10, /* struct ht_point */
+	HT_SEC_HISTORY = 11,  /* struct ht_history; index 0 is not used */
+	/* only in a finished tally: */
+	HT_SEC_FUNCTIONS = 12, /* struct ht_function */
+	HT_SEC_FRAMES = 13,    /* struct ht_frame */
+	HT_SEC_LOCATIONS = 14, /* struct ht_location, sorted by (module, offset) */
+	HT_SEC_NAMES = 15,     /* bytes, as HT_SEC_STRINGS, for functions and source files */
+	HT_SEC_COUNT = 16
+};
+
+enum ht_codec {
+	HT_CODEC_RAW = 0,
+	HT_CODEC_ZSTD = 1, /* one zstd frame per extent */
+};
+
+struct ht_extent {
+	uint32_t section; /* enum ht_section; written last (release), so that a descriptor is whole or absent */
+	uint32_t codec;
+	uint64_t offset;       /* bytes from the start of the file */
+	uint64_t stored_bytes; /* bytes in the file */
+	uint64_t raw_bytes;    /* bytes after decoding; equals stored_bytes when raw */
+};
+
+enum ht_state {
+	HT_STATE_RECORDING = 0, /* also what a killed process leaves */
+	HT_STATE_EXITED = 1,	/* the process went through exit; later events may still have been added */
+	HT_STATE_FINISHED = 2,	/* written by the analyzer: merged, named, compressed */
+};
+
+/* Why an event is not in the buckets. */
+enum ht_drop {
+	HT_DROP_REENTERED = 0,	/* a signal handler allocated while its thread was recording */
+	HT_DROP_NO_THREAD = 1,	/* no memory for a thread's state */
+	HT_DROP_SITES_FULL = 2,	/* site table full: tallied at the parent site */
+	HT_DROP_BUCKETS_FULL = 3, /* bucket table full: tallied in bucket 0 */
+	HT_DROP_LEDGER_FULL = 4, /* no memory for the ledger: the allocation is counted, its free will be unknown */
+	HT_DROP_NO_SPACE = 5,	/* the file could not grow (disk full) */
+	HT_DROP_CHAINS_FULL = 6, /* regrow or chain table full */
+	HT_DROP_COUNT = 8
+};
+
+struct ht_header {
+	char magic[8];
+	uint32_t version;
+	uint32_t header_bytes; /* sizeof(struct ht_header) */
+	uint32_t state;	       /* enum ht_state */
+	uint32_t pid;
+	uint32_t parent_pid;
+	uint32_t generation; /* 0 for a new image, 1 after one fork without exec, and so on */
+
+	/* clock: ticks are CPU time-stamp cycles; two points give the rate */
+	uint64_t start_ticks;
+	uint64_t start_ns; /* CLOCK_MONOTONIC */
+	uint64_t last_ticks;
+	uint64_t last_ns;
+	uint64_t start_unix_ns; /* CLOCK_REALTIME */
+	uint64_t cpu_ns;	/* user + system time of the process when last seen */
+
+	/* published record counts: readers look at no record beyond them */
+	uint32_t n_modules;
+	uint32_t n_sites;
+	uint32_t n_buckets;
+	uint32_t n_chunks;
+	uint32_t n_regrows;
+	uint32_t n_chains;
+	uint32_t n_threads;
+	uint32_t n_history; /* rows, row 0 included */
+	uint64_t strings_bytes;
+
+	/* strings */
+	uint32_t program; /* base name of the executable */
+	uint32_t exe;	  /* its path */
+	uint32_t command; /* arguments joined by spaces */
+	uint32_t cwd;
+
+	/* live bytes and the peak. See FORMAT.md, "Peak". */
+	uint64_t live_bytes; /* as last flushed: within the bound of the sum over buckets */
+	uint64_t peak_bytes;
+	uint64_t peak_ticks;
+	uint64_t stamp;	     /* moves on at every passed peak and every tick of the timeline */
+	uint64_t peak_stamp; /* the stamp given out when the last peak was passed */
+	uint32_t rising;     /* 1 while live bytes stand at their highest */
+	uint32_t stack_depth; /* most frames kept of a stack */
+
+	/* timeline */
+	uint32_t n_points;
+	uint32_t point_generation; /* how often the timeline was coarsened */
+	uint64_t point_ticks;	   /* time between two points now */
+
+	/* events outside the buckets */
+	uint64_t unknown_frees;	   /* free or realloc of a pointer the ledger does not know */
+	uint64_t inherited_frees;  /* the same in a forked child: may be the parent's */
+	uint64_t zero_sizes;	   /* requests of 0 bytes (they are in the buckets too) */
+	uint64_t failures;	   /* requests the allocator refused (they are in no bucket) */
+	uint64_t failed_bytes;
+	uint64_t lost_frees;	   /* an address was handed out again without a free seen */
+	uint64_t bootstrap_allocs; /* served before the real allocator was known */
+	uint64_t bootstrap_bytes;
+	uint64_t walks;		   /* stacks taken */
+	uint64_t slow_walks;	   /* of those, taken by libunwind */
+	uint64_t cut_stacks;	   /* stacks that end early, because unwind data is missing */
+	uint64_t deep_stacks;	   /* stacks deeper than stack_depth */
+	uint64_t dropped[HT_DROP_COUNT];
+
+	/* mmap, munmap, mremap, brk, madvise called through the dynamic linker */
+	uint64_t map_calls;
+	uint64_t map_bytes;
+	uint64_t unmap_calls;
+	uint64_t unmap_bytes;
+	uint64_t madvise_calls;
+	uint64_t madvise_bytes;
+	uint64_t sample_bytes; /* mean bytes between samples; 0: every event is recorded */
+};
+
+/* The pseudo module: sites with module 0 are no addresses; their offset is one of these. */
+enum ht_pseudo {
+	HT_PSEUDO_ROOT = 0,
+	HT_PSEUDO_JIT = 1,	 /* code outside all modules; neighbours are folded into one */
+	HT_PSEUDO_NO_TABLES = 2, /* outward of here the stack is unknown: the module has no unwind tables */
+	HT_PSEUDO_TRUNCATED = 3, /* outward of here the stack was deeper than stack_depth */
+	HT_PSEUDO_BROKEN = 4,	 /* outward of here unwinding failed */
+	HT_PSEUDO_COUNT = 5
+};
+
+enum ht_module_flags {
+	HT_MODULE_MAIN = 1,	 /* the executable */
+	HT_MODULE_SHIM = 2,	 /* libheaptally itself */
+	HT_MODULE_NO_TABLES = 4, /* no unwind tables worth the name */
+	HT_MODULE_GONE = 8,	 /* unloaded since */
+	HT_MODULE_ADOPTED = 16,	 /* its static allocator is hooked */
+};
+
+struct ht_module {
+	uint64_t bias;	/* what the loader added to the file's addresses */
+	uint64_t start; /* first mapped address */
+	uint64_t end;	/* one past the last */
+	uint64_t loaded_ticks;
+	uint64_t unloaded_ticks; /* 0 while loaded */
+	uint64_t map_bytes;	 /* asked of mmap by code of this module */
+	uint64_t unmap_bytes;
+	uint32_t path; /* string */
+	uint32_t flags;
+	uint8_t build_id[20];
+	uint8_t build_id_bytes; /* 0 when the file has none */
+	uint8_t adopted;	/* bit per adopted role: alloc, dealloc, realloc, alloc_zeroed */
+	uint16_t reserved;
+};
+
+/* A site: a stack, outermost frame first, as a path in a tree. Parents have smaller indices than children. */
+struct ht_site {
+	uint32_t parent;
+	uint16_t module;
+	uint16_t reserved;
+	uint64_t offset; /* return address minus the module's bias, or enum ht_pseudo */
+};
+
+enum ht_source {
+	HT_SOURCE_LIBC = 0,    /* through the exported malloc family */
+	HT_SOURCE_ADOPTED = 1, /* through an adopted allocator */
+};
+
+struct ht_bucket {
+	uint32_t site;
+	uint16_t size_class;
+	uint8_t align;	/* 0: not told; else 1 + log2(alignment in bytes) */
+	uint8_t source; /* enum ht_source */
+};
+
+struct ht_chunk {
+	uint32_t first_bucket; /* a multiple of HT_CHUNK_RECORDS */
+	uint32_t thread;       /* index of the recording thread; several chunks may hold one bucket: add them up */
+};
+
+/* Counters of one bucket as seen by one thread. Sums over threads are exact; a single record's live values can be
+ * negative, where one thread allocates and another frees. */
+struct ht_counters {
+	/* touched by every allocation */
+	uint64_t allocs;      /* malloc, calloc, new ...; not realloc of a live pointer */
+	uint64_t alloc_bytes; /* requested by those */
+	uint64_t usable_bytes; /* malloc_usable_size, allocations and reallocs */
+	int64_t live_count;
+	int64_t live_bytes; /* requested */
+	uint64_t min_bytes; /* smallest and largest request; min > max: none yet */
+	uint64_t max_bytes;
+	uint64_t stamp_row; /* stamp << 24 | history row */
+	/* touched by every free */
+	int64_t peak_count; /* live at the peak, when stamp >= header.peak_stamp; otherwise live_count is */
+	int64_t peak_bytes;
+	uint64_t frees;
+	uint64_t freed_bytes;
+	uint64_t temporary;	 /* freed before the same thread's next allocation */
+	uint64_t foreign_frees;	 /* freed by another thread than the one that allocated */
+	uint64_t lifetime_ticks; /* summed over frees; a chain lives from its first allocation */
+	uint64_t reserved;
+	/* lifetime histogram: bin b counts frees with lifetime_ticks in [2^(10+2(b-1)), 2^(10+2b)); bin 0 from 0, the
+	 * last one without end. Saturates at 2^32 - 1. */
+	uint32_t lifetimes[HT_LIFETIME_BINS];
+};
+
+/* realloc of live pointers from one bucket to another (or the same) */
+struct ht_regrow {
+	uint32_t from;
+	uint32_t to;
+	uint64_t count;
+	uint64_t from_bytes; /* requested before */
+	uint64_t to_bytes;   /* requested after */
+	uint64_t moved;	     /* the address changed */
+	uint64_t copied_bytes; /* min(before, after) of the moved ones */
+};
+
+/* Chains that started in bucket `origin` and whose buffer has this size class. A chain enters when its second
+ * allocation is made; a buffer that was never reallocated is no chain. */
+struct ht_chain {
+	uint32_t origin;
+	uint16_t size_class;
+	uint16_t reserved;
+	uint64_t now;	/* alive with this size */
+	uint64_t ended; /* freed with this size */
+	uint64_t regrows; /* reallocs made by the ended ones in all */
+	uint64_t copied_bytes; /* copied by reallocs that arrived here */
+	/* lengths of ended chains, counted in reallocs: 1, 2, 3-4, 5-8, ... 65 and more. Saturates. */
+	uint32_t lengths[HT_CHAIN_BINS];
+};
+
+/* Threads of one name that have ended are one record. */
+struct ht_thread {
+	char name[16]; /* NUL-padded */
+	uint32_t tid;  /* of the live thread; 0 when the record is a sum of ended ones */
+	uint32_t threads; /* how many threads the record stands for; 0: free slot */
+	uint64_t allocs;
+	uint64_t alloc_bytes; /* reallocs included, with their new size */
+	uint64_t frees;
+	uint64_t freed_bytes;
+	uint64_t reallocs;
+	uint64_t temporary;
+	uint64_t reserved;
+};
+
+struct ht_point {
+	uint64_t ticks;
+	uint64_t live_bytes;
+	uint64_t live_max_bytes; /* highest since the point before */
+	uint64_t allocs;	 /* since the start, reallocs included */
+	uint64_t alloc_bytes;
+	uint64_t rss_bytes;
+	uint64_t vm_bytes; /* mapped in all */
+	uint64_t map_bytes;   /* header's map_bytes at that time, and so on */
+	uint64_t unmap_bytes;
+	uint64_t madvise_bytes;
+	uint64_t data_bytes;  /* private writable mappings: heap, stacks, anonymous memory (statm "data") */
+	uint64_t cpu_ns;
+	uint64_t minor_faults;
+	uint64_t major_faults;
+	uint64_t reserved[2];
+};
+
+/* Live bytes of one counters record along the timeline. */
+struct ht_history {
+	uint32_t bucket;
+	uint32_t chunk;
+	uint32_t generation; /* of the timeline when last written; bring it forward by keeping every second value */
+	uint32_t first;	     /* first point known */
+	uint32_t next;	     /* first point not written; from there on it is the record's live_bytes */
+	uint32_t reserved[3];
+	int64_t live_bytes[HT_TIMELINE_POINTS];
+};
+
+enum ht_function_flags {
+	HT_FUNCTION_UNNAMED = 1, /* name is made up: module+0xoffset */
+	HT_FUNCTION_NO_LINES = 2,
+};
+
+struct ht_function {
+	uint32_t name; /* names: demangled in full, disambiguators dropped */
+	uint32_t file; /* names: source file, or 0 */
+	uint16_t module;
+	uint16_t flags;
+	uint32_t reserved;
+};
+
+struct ht_frame {
+	uint32_t function;
+	uint32_t line; /* of the call; 0 unknown */
+};
+
+/* Frames of a return address, innermost (inlined) first. */
+struct ht_location {
+	uint64_t offset;
+	uint32_t first_frame;
+	uint16_t n_frames;
+	uint16_t module;
+};
+
+_Static_assert(sizeof(struct ht_header) <= 4096, "header fits its page");
+_Static_assert(sizeof(struct ht_extent) == 32, "layout");
+_Static_assert(sizeof(struct ht_module) == 88, "layout");
+_Static_assert(sizeof(struct ht_site) == 16, "layout");
+_Static_assert(sizeof(struct ht_bucket) == 8, "layout");
+_Static_assert(sizeof(struct ht_chunk) == 8, "layout");
+_Static_assert(sizeof(struct ht_counters) == 192, "layout");
+_Static_assert(sizeof(struct ht_regrow) == 48, "layout");
+_Static_assert(sizeof(struct ht_chain) == 72, "layout");
+_Static_assert(sizeof(struct ht_thread) == 80, "layout");
+_Static_assert(sizeof(struct ht_point) == 128, "layout");
+_Static_assert(sizeof(struct ht_history) == 4096, "layout");
+_Static_assert(sizeof(struct ht_function) == 16, "layout");
+_Static_assert(sizeof(struct ht_frame) == 8, "layout");
+_Static_assert(sizeof(struct ht_location) == 16, "layout");
+
+/*
+ * Size classes. Class 0 is size 0; classes 1 to 16 are 1-8, 9-16, ... 121-128 bytes; from there on eight classes
+ * per doubling: 129-144, 145-160, ... 241-256, 257-288, ...
+ */
+static inline uint32_t ht_size_class(uint64_t bytes)
+{
+	if (bytes == 0)
+		return 0;
+	uint64_t s = bytes - 1;
+	if (s < 128)
+		return (uint32_t)(s >> 3) + 1;
+	uint32_t k = 63u - (uint32_t)__builtin_clzll(s);
+	return 17 + (k - 7) * 8 + (uint32_t)((s >> (k - 3)) & 7);
+}
+
+/* Smallest size in a class. */
+static inline uint64_t ht_class_min_bytes(uint32_t size_class)
+{
+	if (size_class == 0)
+		return 0;
+	if (size_class <= 16)
+		return (uint64_t)(size_class - 1) * 8 + 1;
+	uint32_t k = (size_class - 17) / 8 + 7, step = (size_class - 17) % 8;
+	return ((uint64_t)(8 + step) << (k - 3)) + 1;
+}
+
+/* Largest size in a class. */
+static inline uint64_t ht_class_max_bytes(uint32_t size_class)
+{
+	if (size_class == 0)
+		return 0;
+	if (size_class >= HT_SIZE_CLASSES - 1)
+		return UINT64_MAX;
+	return ht_class_min_bytes(size_class + 1) - 1;
+}
+
+#endif

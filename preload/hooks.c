@@ -1,0 +1,427 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The exported functions. Each calls the next definition in line, so an allocator that is preloaded behind us keeps
+ * working, and records what happened. Order matters twice: a pointer leaves the ledger before the real free, for
+ * afterwards it may already be somebody else's; and it enters after the real malloc.
+ */
+#include <dlfcn.h>
+#include <errno.h>
+#include <malloc.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "bootstrap.h"
+#include "record.h"
+#include "tallyfile.h"
+
+#define EXPORT __attribute__((visibility("default")))
+
+/* C23, not yet in every C library's headers */
+void free_sized(void *p, size_t bytes);
+void free_aligned_sized(void *p, size_t alignment, size_t bytes);
+
+/* Every function we stand in front of: result, name, parameters. */
+#define REAL_FUNCTIONS(X)                                                                          \
+	X(void *, malloc, (size_t))                                                                \
+	X(void, free, (void *))                                                                    \
+	X(void *, calloc, (size_t, size_t))                                                        \
+	X(void *, realloc, (void *, size_t))                                                       \
+	X(int, posix_memalign, (void **, size_t, size_t))                                          \
+	X(void *, aligned_alloc, (size_t, size_t))                                                 \
+	X(void *, memalign, (size_t, size_t))                                                      \
+	X(void *, valloc, (size_t))                                                                \
+	X(void *, pvalloc, (size_t))                                                               \
+	X(size_t, malloc_usable_size, (void *))                                                    \
+	X(void, free_sized, (void *, size_t))                                                      \
+	X(void, free_aligned_sized, (void *, size_t, size_t))                                      \
+	X(void *, mmap, (void *, size_t, int, int, int, off_t))                                    \
+	X(int, munmap, (void *, size_t))                                                           \
+	X(void *, mremap, (void *, size_t, size_t, int, ...))                                      \
+	X(int, madvise, (void *, size_t, int))                                                     \
+	X(int, brk, (void *))                                                                      \
+	X(void *, sbrk, (intptr_t))                                                                \
+	X(int, dlclose, (void *))
+
+static struct {
+#define FIELD(result, name, parameters) result(*name) parameters;
+	REAL_FUNCTIONS(FIELD)
+#undef FIELD
+} real;
+
+static bool resolved;
+
+static COLD void resolve(void)
+{
+	static bool resolving; /* at this time there is one thread: the first allocation of the process */
+
+	if (resolving)
+		return;
+	resolving = true;
+#define LOOK_UP(result, name, parameters) real.name = (result(*) parameters)dlsym(RTLD_NEXT, #name);
+	REAL_FUNCTIONS(LOOK_UP)
+#undef LOOK_UP
+	/* release: the table is whole for whoever sees the flag */
+	__atomic_store_n(&resolved, true, __ATOMIC_RELEASE);
+}
+
+/* True when the real functions are known. */
+static inline bool ready(void)
+{
+	if (likely(__atomic_load_n(&resolved, __ATOMIC_ACQUIRE)))
+		return true;
+	resolve();
+	return resolved;
+}
+
+static inline uint64_t usable(void *p)
+{
+	return real.malloc_usable_size ? real.malloc_usable_size(p) : 0;
+}
+
+static inline uint8_t align_code(size_t alignment)
+{
+	return (uint8_t)(alignment ? 1 + __builtin_ctzl(alignment) : 0);
+}
+
+/* After the real function: records its success or failure. */
+static inline void *allocated(struct unwind_regs caller, void *p, size_t bytes, uint8_t align)
+{
+	struct thread *t = record_enter();
+
+	if (unlikely(!t))
+		return p;
+	if (likely(p))
+		record_alloc(t, caller, p, bytes, usable(p), align, HT_SOURCE_LIBC);
+	else
+		record_failure(bytes);
+	record_leave(t);
+	return p;
+}
+
+/* Before the real free. */
+static inline void freeing(void *p)
+{
+	struct thread *t = record_enter();
+	struct ledger_entry e;
+
+	if (unlikely(!t))
+		return;
+	if (likely(record_take(p, &e)))
+		record_free(t, p, &e);
+	else
+		record_unknown_free();
+	record_leave(t);
+}
+
+EXPORT void *malloc(size_t bytes)
+{
+	if (unlikely(!ready()))
+		return bootstrap_alloc(bytes, 16);
+	return allocated(UNWIND_CALLER, real.malloc(bytes), bytes, 0);
+}
+
+EXPORT void free(void *p)
+{
+	if (!p || unlikely(bootstrap_owns(p)))
+		return;
+	if (unlikely(!ready()))
+		return;
+	freeing(p);
+	real.free(p);
+}
+
+EXPORT void *calloc(size_t count, size_t bytes)
+{
+	size_t all;
+
+	if (unlikely(!ready()))
+		return __builtin_mul_overflow(count, bytes, &all) ? NULL : bootstrap_alloc(all, 16);
+	if (unlikely(__builtin_mul_overflow(count, bytes, &all)))
+		all = SIZE_MAX;
+	return allocated(UNWIND_CALLER, real.calloc(count, bytes), all, 0);
+}
+
+static COLD void *leave_bootstrap(struct unwind_regs caller, void *p, size_t bytes)
+{
+	size_t old = bootstrap_usable(p);
+	void *q = ready() ? real.malloc(bytes) : bootstrap_alloc(bytes, 16);
+
+	if (q)
+		memcpy(q, p, old < bytes ? old : bytes);
+	return resolved ? allocated(caller, q, bytes, 0) : q;
+}
+
+static inline void *reallocate(struct unwind_regs caller, void *p, size_t bytes)
+{
+	struct thread *t;
+	struct ledger_entry e;
+	bool known = false, recorded = false;
+
+	if (unlikely(bootstrap_owns(p)))
+		return leave_bootstrap(caller, p, bytes);
+	if (unlikely(!ready()))
+		return bootstrap_alloc(bytes, 16);
+	if (!p)
+		return allocated(caller, real.realloc(p, bytes), bytes, 0);
+	t = record_enter();
+	if (likely(t)) {
+		recorded = true;
+		known = record_take(p, &e);
+		record_leave(t);
+	}
+	void *q = real.realloc(p, bytes);
+	if (unlikely(!recorded))
+		return q;
+	t = record_enter();
+	if (unlikely(!t)) {
+		/* The first half was recorded and this one cannot be: a signal came between. Keep what was known. */
+		return q;
+	}
+	if (likely(q && known)) {
+		record_regrow(t, caller, p, &e, q, bytes, usable(q), 0, HT_SOURCE_LIBC);
+	} else if (q) {
+		record_unknown_free();
+		record_alloc(t, caller, q, bytes, usable(q), 0, HT_SOURCE_LIBC);
+	} else if (bytes == 0) { /* the C library's way to free */
+		if (known)
+			record_free(t, p, &e);
+		else
+			record_unknown_free();
+	} else {
+		if (known)
+			record_put_back(p, &e);
+		record_failure(bytes);
+	}
+	record_leave(t);
+	return q;
+}
+
+EXPORT void *realloc(void *p, size_t bytes)
+{
+	return reallocate(UNWIND_CALLER, p, bytes);
+}
+
+/* glibc's own comes back through realloc and would be counted twice. */
+EXPORT void *reallocarray(void *p, size_t count, size_t bytes)
+{
+	size_t all;
+
+	if (unlikely(__builtin_mul_overflow(count, bytes, &all))) {
+		errno = ENOMEM;
+		struct thread *t = record_enter();
+		if (t) {
+			record_failure(SIZE_MAX);
+			record_leave(t);
+		}
+		return NULL;
+	}
+	return reallocate(UNWIND_CALLER, p, all);
+}
+
+EXPORT int posix_memalign(void **out, size_t alignment, size_t bytes)
+{
+	if (unlikely(!ready())) {
+		*out = bootstrap_alloc(bytes, alignment);
+		return *out ? 0 : ENOMEM;
+	}
+	int r = real.posix_memalign(out, alignment, bytes);
+	if (likely(r == 0))
+		allocated(UNWIND_CALLER, *out, bytes, align_code(alignment));
+	else if (r == ENOMEM)
+		allocated(UNWIND_CALLER, NULL, bytes, 0);
+	return r;
+}
+
+EXPORT void *aligned_alloc(size_t alignment, size_t bytes)
+{
+	if (unlikely(!ready()))
+		return bootstrap_alloc(bytes, alignment);
+	return allocated(
+		UNWIND_CALLER, real.aligned_alloc(alignment, bytes), bytes, align_code(alignment));
+}
+
+EXPORT void *memalign(size_t alignment, size_t bytes)
+{
+	if (unlikely(!ready()))
+		return bootstrap_alloc(bytes, alignment);
+	return allocated(UNWIND_CALLER, real.memalign(alignment, bytes), bytes, align_code(alignment));
+}
+
+EXPORT void *valloc(size_t bytes)
+{
+	if (unlikely(!ready()))
+		return bootstrap_alloc(bytes, SYS_PAGE_BYTES);
+	return allocated(UNWIND_CALLER, real.valloc(bytes), bytes, align_code(SYS_PAGE_BYTES));
+}
+
+EXPORT void *pvalloc(size_t bytes)
+{
+	if (unlikely(!ready()))
+		return bootstrap_alloc(bytes, SYS_PAGE_BYTES);
+	return allocated(UNWIND_CALLER, real.pvalloc(bytes), bytes, align_code(SYS_PAGE_BYTES));
+}
+
+EXPORT size_t malloc_usable_size(void *p)
+{
+	if (unlikely(bootstrap_owns(p)))
+		return bootstrap_usable(p);
+	return ready() && p ? usable(p) : 0;
+}
+
+/* C23; glibc 2.36 does not have them, other allocators may. */
+EXPORT void free_sized(void *p, size_t bytes)
+{
+	if (!p || bootstrap_owns(p) || !ready())
+		return;
+	freeing(p);
+	if (real.free_sized)
+		real.free_sized(p, bytes);
+	else
+		real.free(p);
+}
+
+EXPORT void free_aligned_sized(void *p, size_t alignment, size_t bytes)
+{
+	if (!p || bootstrap_owns(p) || !ready())
+		return;
+	freeing(p);
+	if (real.free_aligned_sized)
+		real.free_aligned_sized(p, alignment, bytes);
+	else
+		real.free(p);
+}
+
+/* Mappings: counted, per module, so that heap and resident memory can be told apart. */
+
+static void mapped(void *caller, uint64_t mapped_bytes, uint64_t unmapped_bytes)
+{
+	struct thread *t = record_enter();
+
+	if (!t)
+		return;
+	record_map((uintptr_t)caller, mapped_bytes, unmapped_bytes);
+	record_leave(t);
+}
+
+EXPORT void *mmap(void *start, size_t bytes, int prot, int flags, int fd, off_t offset)
+{
+	if (unlikely(!ready() || !real.mmap)) {
+		errno = ENOMEM;
+		return MAP_FAILED;
+	}
+	void *p = real.mmap(start, bytes, prot, flags, fd, offset);
+	if (p != MAP_FAILED)
+		mapped(__builtin_return_address(0), bytes, 0);
+	return p;
+}
+
+EXPORT void *mmap64(void *start, size_t bytes, int prot, int flags, int fd, off64_t offset)
+	__attribute__((alias("mmap")));
+
+EXPORT int munmap(void *start, size_t bytes)
+{
+	if (unlikely(!ready() || !real.munmap)) {
+		errno = EINVAL;
+		return -1;
+	}
+	int r = real.munmap(start, bytes);
+	if (r == 0)
+		mapped(__builtin_return_address(0), 0, bytes);
+	return r;
+}
+
+EXPORT void *mremap(void *start, size_t old_bytes, size_t bytes, int flags, ...)
+{
+	void *wanted = NULL;
+
+	if (flags & MREMAP_FIXED) {
+		va_list ap;
+		va_start(ap, flags);
+		wanted = va_arg(ap, void *);
+		va_end(ap);
+	}
+	if (unlikely(!ready() || !real.mremap)) {
+		errno = ENOMEM;
+		return MAP_FAILED;
+	}
+	void *p = real.mremap(start, old_bytes, bytes, flags, wanted);
+	if (p != MAP_FAILED)
+		mapped(__builtin_return_address(0), bytes, old_bytes);
+	return p;
+}
+
+EXPORT int madvise(void *start, size_t bytes, int advice)
+{
+	if (unlikely(!ready() || !real.madvise)) {
+		errno = EINVAL;
+		return -1;
+	}
+	int r = real.madvise(start, bytes, advice);
+	if (r == 0 && (advice == MADV_DONTNEED || advice == MADV_FREE)) {
+		struct thread *t = record_enter();
+		if (t) {
+			record_madvise(bytes);
+			record_leave(t);
+		}
+	}
+	return r;
+}
+
+EXPORT int brk(void *end)
+{
+	if (unlikely(!ready() || !real.brk || !real.sbrk)) {
+		errno = ENOMEM;
+		return -1;
+	}
+	char *before = real.sbrk(0);
+	int r = real.brk(end);
+	if (r == 0 && (char *)end > before)
+		mapped(__builtin_return_address(0), (uint64_t)((char *)end - before), 0);
+	else if (r == 0)
+		mapped(__builtin_return_address(0), 0, (uint64_t)(before - (char *)end));
+	return r;
+}
+
+EXPORT void *sbrk(intptr_t change)
+{
+	if (unlikely(!ready() || !real.sbrk)) {
+		errno = ENOMEM;
+		return (void *)-1;
+	}
+	void *p = real.sbrk(change);
+	if (p != (void *)-1 && change)
+		mapped(__builtin_return_address(0), change > 0 ? (uint64_t)change : 0,
+			change < 0 ? (uint64_t)-change : 0);
+	return p;
+}
+
+/* dlopen is not hooked: it looks at its caller to find $ORIGIN and the like. New modules announce themselves by the
+ * first address of theirs that turns up; gone ones must be forgotten here. */
+EXPORT int dlclose(void *handle)
+{
+	if (unlikely(!ready() || !real.dlclose))
+		return -1;
+	int r = real.dlclose(handle);
+	struct thread *t = record_enter();
+	if (t) {
+		record_leave(t);
+		record_modules_changed();
+	}
+	return r;
+}
+
+__attribute__((constructor)) static void start(void)
+{
+	ready();
+	record_start();
+}
+
+__attribute__((destructor)) static void stop(void)
+{
+	record_exit();
+}

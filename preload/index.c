@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/* Additions and growth of the hash index. */
+#include "index.h"
+
+#include <string.h>
+
+static struct index_table *new_table(uint32_t slots)
+{
+	struct index_table *t = sys_reserve(sizeof(*t) + (size_t)slots * sizeof(t->slots[0]));
+
+	if (t)
+		t->mask = slots - 1;
+	return t;
+}
+
+static void put(struct index_table *t, uint64_t hash, uint32_t record)
+{
+	uint32_t at = (uint32_t)hash;
+
+	while (t->slots[at & t->mask] != 0)
+		at++;
+	/* release: the record is whole for whoever finds the number */
+	__atomic_store_n(&t->slots[at & t->mask], record, __ATOMIC_RELEASE);
+}
+
+bool index_init(struct index *x, const struct index_ops *ops, uint32_t slots)
+{
+	memset(x, 0, sizeof(*x));
+	x->ops = ops;
+	x->table = new_table(slots);
+	return x->table != NULL;
+}
+
+uint32_t index_add(struct index *x, uint64_t hash, const void *key)
+{
+	sys_lock(&x->lock);
+	struct index_table *t = x->table;
+	uint32_t at = (uint32_t)hash, record;
+
+	while ((record = t->slots[at & t->mask]) != 0 && !x->ops->match(record, key))
+		at++;
+	if (record != 0) /* another thread was faster */
+		goto out;
+	if (x->used >= t->mask / 2) {
+		struct index_table *bigger = new_table((t->mask + 1) * 4);
+		if (bigger) {
+			for (uint32_t i = 0; i <= t->mask; i++)
+				if (t->slots[i])
+					put(bigger, x->ops->hash(t->slots[i]), t->slots[i]);
+			/* release: pairs with the acquire in index_get */
+			__atomic_store_n(&x->table, bigger, __ATOMIC_RELEASE);
+			t = bigger;
+		} else if (x->used >= t->mask - t->mask / 8) {
+			goto out; /* a probe must always meet an empty slot */
+		}
+	}
+	record = x->ops->create(key);
+	if (record) {
+		put(t, hash, record);
+		x->used++;
+	}
+out:
+	sys_unlock(&x->lock);
+	return record;
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A growing hash index over records that live elsewhere (in the tally): it holds record numbers only, and its owner
+ * says how records are made and compared. Look-ups take no lock; additions do. Tables that were outgrown stay mapped,
+ * since a reader may still be in one.
+ */
+#ifndef HEAPTALLY_INDEX_H
+#define HEAPTALLY_INDEX_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "sys.h"
+
+struct index_table {
+	uint32_t mask;
+	uint32_t slots[]; /* record number; 0: empty, so record 0 is never indexed */
+};
+
+struct index_ops {
+	bool (*match)(uint32_t record, const void *key);
+	uint64_t (*hash)(uint32_t record);
+	uint32_t (*create)(const void *key); /* new record, published; 0: full. Called under the index's lock */
+};
+
+struct index {
+	const struct index_ops *ops;
+	struct index_table *table;
+	uint32_t used;
+	struct sys_lock lock;
+};
+
+/* For a fresh process image or a forked child. slots: a power of two. False without memory. */
+bool index_init(struct index *x, const struct index_ops *ops, uint32_t slots);
+
+/* The slow half of index_get. */
+uint32_t index_add(struct index *x, uint64_t hash, const void *key);
+
+/* 64-bit mix: the finalizer of MurmurHash3. */
+static inline uint64_t index_hash(uint64_t a, uint64_t b)
+{
+	uint64_t h = a * 0x9e3779b97f4a7c15u ^ b;
+
+	h ^= h >> 33;
+	h *= 0xff51afd7ed558ccdu;
+	h ^= h >> 33;
+	return h;
+}
+
+/* The record of a key; made when new; 0 when there is no room for it. */
+static inline uint32_t index_get(
+	struct index *x, const struct index_ops *ops, uint64_t hash, const void *key)
+{
+	/* acquire: the slots of a grown table are whole */
+	const struct index_table *t = __atomic_load_n(&x->table, __ATOMIC_ACQUIRE);
+
+	for (uint32_t at = (uint32_t)hash;; at++) {
+		/* acquire: the record behind the number is whole */
+		uint32_t record = __atomic_load_n(&t->slots[at & t->mask], __ATOMIC_ACQUIRE);
+		if (record == 0)
+			return index_add(x, hash, key);
+		if (likely(ops->match(record, key)))
+			return record;
+	}
+}
+
+#endif

@@ -1,0 +1,475 @@
+/* SPDX-License-Identifier: MIT */
+/* What every hook does with an event, and when recording starts and ends. */
+#include "record.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "buckets.h"
+#include "clock.h"
+#include "modules.h"
+#include "sites.h"
+#include "tallyfile.h"
+#include "unwind_slow.h"
+
+#define DEFAULT_MIN_BYTES 1000000u
+#define DEFAULT_DEPTH	  512u
+#define OFF		  UINT64_MAX /* gate version of a process that is not recorded */
+#define THREAD_END_ROUNDS 4u	     /* glibc's PTHREAD_DESTRUCTOR_ITERATIONS */
+
+static struct record_gate no_gate;
+struct record_gate *record_gate = &no_gate;
+_Thread_local struct record_self record_self
+	__attribute__((tls_model("initial-exec"))) = {.open = RECORD_CLOSED};
+
+static uint64_t versions = RECORD_CLOSED; /* the last version given out in this process and its ancestors */
+static uint64_t process_version; /* the version with which this process began */
+static uint32_t generation;
+static uint32_t starting_pid; /* who is initialising; 0: nobody */
+static pthread_key_t thread_key;
+static bool have_thread_key;
+static uint64_t min_bytes = DEFAULT_MIN_BYTES;
+static char directory[4096];
+static char program[256];
+static bool selected = true; /* HEAPTALLY_ONLY matches */
+static bool kept;
+
+/* Options */
+
+/* Shell pattern with * and ? only. */
+static bool matches(const char *pattern, const char *s)
+{
+	const char *star = NULL, *retry = NULL;
+
+	while (*s) {
+		if (*pattern == '*') {
+			star = pattern++;
+			retry = s;
+		} else if (*pattern == '?' || *pattern == *s) {
+			pattern++;
+			s++;
+		} else if (star) {
+			pattern = star + 1;
+			s = ++retry;
+		} else {
+			return false;
+		}
+	}
+	while (*pattern == '*')
+		pattern++;
+	return *pattern == '\0';
+}
+
+static uint64_t number_option(const char *name, uint64_t otherwise)
+{
+	const char *s = getenv(name);
+	uint64_t value = 0;
+
+	if (!s || !*s)
+		return otherwise;
+	for (; *s >= '0' && *s <= '9'; s++)
+		value = value * 10 + (uint64_t)(*s - '0');
+	return *s ? otherwise : value;
+}
+
+static void read_options(void)
+{
+	char exe[4096];
+	const char *out = getenv("HEAPTALLY_OUT"), *only = getenv("HEAPTALLY_ONLY"), *base;
+	size_t n = 0;
+
+	sys_read_link("/proc/self/exe", exe, sizeof(exe));
+	base = strrchr(exe, '/');
+	base = base ? base + 1 : exe;
+	while (base[n] && n < sizeof(program) - 1) {
+		program[n] = base[n];
+		n++;
+	}
+	program[n] = '\0';
+	selected = !only || !*only || matches(only, program);
+	min_bytes = number_option("HEAPTALLY_MIN_SIZE", DEFAULT_MIN_BYTES);
+	directory[0] = '\0';
+	if (!out || out[0] != '/') {
+		sys_current_directory(directory, sizeof(directory) - 256);
+		if (out && *out)
+			strcat(directory, "/");
+	}
+	if (out && *out)
+		strncat(directory, out, sizeof(directory) - strlen(directory) - 1);
+}
+
+/* The start of a process */
+
+static void describe_process(struct ht_header *h)
+{
+	char text[8192];
+	int n;
+
+	h->pid = sys_pid();
+	h->parent_pid = sys_parent_pid();
+	h->generation = generation;
+	h->program = tallyfile_string(program);
+	sys_read_link("/proc/self/exe", text, sizeof(text));
+	h->exe = tallyfile_string(text);
+	sys_current_directory(text, sizeof(text));
+	h->cwd = tallyfile_string(text);
+	n = sys_read_all("/proc/self/cmdline", text, sizeof(text));
+	for (int i = 0; i + 1 < n; i++)
+		if (text[i] == '\0')
+			text[i] = ' ';
+	h->command = tallyfile_string(text);
+}
+
+static bool start_tables(void)
+{
+	uint32_t depth = (uint32_t)number_option("HEAPTALLY_DEPTH", DEFAULT_DEPTH);
+
+	if (tallyfile_open(directory, program) != 0)
+		return false;
+	if (depth == 0 || depth > UNWIND_MAX_DEPTH)
+		depth = depth ? UNWIND_MAX_DEPTH : DEFAULT_DEPTH;
+	if (!modules_init() || !sites_init() || !buckets_init() || !ledger_init() || !threads_init() ||
+		!unwind_init(depth) || !clock_init())
+		return false;
+	tally.header->stack_depth = depth;
+	describe_process(tally.header);
+	kept = min_bytes == 0;
+	if (kept)
+		tallyfile_keep();
+	/* Last: now it is a tally. */
+	memcpy(tally.header->magic, HT_MAGIC, sizeof(tally.header->magic));
+	return true;
+}
+
+/*
+ * First event of a process image or of a forked child. One thread does it; others meanwhile pass through unrecorded,
+ * which at the start of a process are none.
+ */
+static COLD bool start_process(void)
+{
+	uint32_t pid = sys_pid(), nobody = __atomic_load_n(&starting_pid, __ATOMIC_RELAXED);
+
+	/* A number that is not ours was left by a parent that forked at just that moment. */
+	if (nobody == pid ||
+		!__atomic_compare_exchange_n(
+			&starting_pid, &nobody, pid, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+		return false;
+	if (record_gate == &no_gate) {
+		struct record_gate *gate = sys_map_wiped_on_fork();
+		read_options();
+		if (gate)
+			__atomic_store_n(&record_gate, gate, __ATOMIC_RELEASE);
+		else
+			selected = false;
+	} else if (__atomic_load_n(&record_gate->version, __ATOMIC_ACQUIRE) == 0) {
+		generation++;
+	}
+	uint64_t version = OFF;
+	if (selected && start_tables())
+		version = process_version = ++versions;
+	/* release: the tables are whole for whoever sees the version */
+	__atomic_store_n(&record_gate->version, version, __ATOMIC_RELEASE);
+	__atomic_store_n(&starting_pid, 0, __ATOMIC_RELEASE);
+	return version != OFF;
+}
+
+static void thread_ends(void *round)
+{
+	struct record_self *self = &record_self;
+	uintptr_t n = (uintptr_t)round;
+
+	/* Other destructors may still come: be the last of them, as far as that can be. */
+	if (n < THREAD_END_ROUNDS) {
+		pthread_setspecific(thread_key, (void *)(n + 1));
+		return;
+	}
+	if (self->process != process_version || self->busy || !self->thread)
+		return;
+	self->open = RECORD_CLOSED;
+	self->ended = true;
+	clock_flush(self->thread, sys_ticks());
+	threads_detach(self->thread);
+	self->thread = NULL;
+}
+
+COLD struct thread *record_enter_slow(void)
+{
+	struct record_self *self = &record_self;
+	uint64_t version = __atomic_load_n(&record_gate->version, __ATOMIC_ACQUIRE);
+
+	if (version == OFF)
+		return NULL;
+	if (version == 0) {
+		/* A child forked by a signal handler in the middle of a recording may still say busy. */
+		self->busy = false;
+		if (!start_process())
+			return NULL;
+		version = record_gate->version;
+	}
+	if (self->busy) {
+		tallyfile_dropped(HT_DROP_REENTERED);
+		return NULL;
+	}
+	self->open = RECORD_CLOSED;
+	self->busy = true;
+	if (self->process != process_version || !self->thread) {
+		self->thread = threads_attach();
+		if (!self->thread) {
+			tallyfile_dropped(HT_DROP_NO_THREAD);
+			self->busy = false;
+			return NULL;
+		}
+		self->process = process_version;
+		/* The key is asked for early, so that its value has a place in the thread itself and costs no malloc. */
+		if (have_thread_key && !self->ended)
+			pthread_setspecific(thread_key, (void *)1);
+	}
+	if (self->thread->version != version) {
+		threads_flush_caches(self->thread);
+		self->thread->version = version;
+	}
+	return self->thread;
+}
+
+void record_leave_slow(void)
+{
+	struct record_self *self = &record_self;
+
+	clock_flush(self->thread, sys_ticks());
+	threads_detach(self->thread);
+	self->thread = NULL;
+}
+
+/* Events */
+
+static inline void after_event(struct thread *t, uint64_t now)
+{
+	if (unlikely(now >= __atomic_load_n(&clock_next_point, __ATOMIC_RELAXED))) {
+		clock_point(t, now);
+		if (!kept && threads_sum().alloc_bytes >= min_bytes) {
+			kept = true;
+			tallyfile_keep();
+		}
+	}
+}
+
+static void count_free(struct thread *t, const struct ledger_entry *e, bool temporary, uint64_t now)
+{
+	struct ht_counters *c = buckets_counters(t, e->bucket);
+	uint64_t lifetime = now > e->birth_ticks ? now - e->birth_ticks : 0;
+	uint32_t bin = 0;
+
+	clock_live_changed(t, -(int64_t)e->bytes, now);
+	clock_touch(e->bucket, c);
+	c->live_count--;
+	c->live_bytes -= (int64_t)e->bytes;
+	c->frees++;
+	c->freed_bytes += e->bytes;
+	c->lifetime_ticks += lifetime;
+	if (lifetime >= 1024) {
+		bin = (63u - (uint32_t)__builtin_clzll(lifetime)) / 2 - 4;
+		if (bin >= HT_LIFETIME_BINS)
+			bin = HT_LIFETIME_BINS - 1;
+	}
+	if (likely(c->lifetimes[bin] != UINT32_MAX))
+		c->lifetimes[bin]++;
+	if (temporary) {
+		c->temporary++;
+		t->record->temporary++;
+	}
+	if (unlikely(e->thread != (t->serial & ((1u << LEDGER_THREAD_BITS) - 1))))
+		c->foreign_frees++;
+	if (unlikely(e->regrows > 0))
+		buckets_chain_end(e->origin, e->bytes, e->regrows);
+	t->record->frees++;
+	t->record->freed_bytes += e->bytes;
+}
+
+static void enter_in_ledger(struct thread *t, void *p, const struct ledger_entry *e, uint64_t now)
+{
+	struct ledger_entry old;
+
+	switch (ledger_put((uintptr_t)p, e, &old)) {
+	case LEDGER_OK:
+		break;
+	case LEDGER_REPLACED:
+		/* Freed behind our back: by an unhooked function, or while the thread was not recorded. */
+		__atomic_fetch_add(&tally.header->lost_frees, 1, __ATOMIC_RELAXED);
+		count_free(t, &old, false, now);
+		break;
+	case LEDGER_NO_MEMORY:
+		tallyfile_dropped(HT_DROP_LEDGER_FULL);
+		break;
+	}
+}
+
+/* What an allocation and the arrival of a realloc have in common. */
+static inline void count_arrival(struct thread *t, uint32_t bucket, struct ht_counters *c, uint64_t bytes,
+	uint64_t usable_bytes)
+{
+	clock_touch(bucket, c);
+	c->live_count++;
+	c->live_bytes += (int64_t)bytes;
+	c->usable_bytes += usable_bytes;
+	if (bytes < c->min_bytes)
+		c->min_bytes = bytes;
+	if (bytes > c->max_bytes)
+		c->max_bytes = bytes;
+	t->record->alloc_bytes += bytes;
+	if (unlikely(bytes == 0))
+		__atomic_fetch_add(&tally.header->zero_sizes, 1, __ATOMIC_RELAXED);
+}
+
+void record_alloc(struct thread *t, struct unwind_regs regs, void *p, uint64_t bytes,
+	uint64_t usable_bytes, uint8_t align, enum ht_source source)
+{
+	uint64_t now = sys_ticks();
+	struct ht_counters *c;
+	uint32_t size_class = ht_size_class(bytes);
+	uint32_t site = unwind_site(t, regs);
+	uint32_t bucket = buckets_get(t, site, size_class, align, source, &c);
+	struct ledger_entry e = {
+		.bucket = bucket,
+		.origin = bucket,
+		.thread = t->serial,
+		.size_class = size_class,
+		.bytes = bytes,
+		.birth_ticks = now,
+	};
+
+	clock_live_changed(t, (int64_t)bytes, now);
+	count_arrival(t, bucket, c, bytes, usable_bytes);
+	c->allocs++;
+	c->alloc_bytes += bytes;
+	t->record->allocs++;
+	t->last_alloc = p;
+	enter_in_ledger(t, p, &e, now);
+	after_event(t, now);
+}
+
+void record_failure(uint64_t bytes)
+{
+	__atomic_fetch_add(&tally.header->failures, 1, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&tally.header->failed_bytes, bytes, __ATOMIC_RELAXED);
+}
+
+bool record_take(void *p, struct ledger_entry *e)
+{
+	return ledger_take((uintptr_t)p, e);
+}
+
+void record_unknown_free(void)
+{
+	struct ht_header *h = tally.header;
+
+	__atomic_fetch_add(generation ? &h->inherited_frees : &h->unknown_frees, 1, __ATOMIC_RELAXED);
+}
+
+void record_free(struct thread *t, void *p, const struct ledger_entry *e)
+{
+	uint64_t now = sys_ticks();
+
+	bool own = e->thread == (t->serial & ((1u << LEDGER_THREAD_BITS) - 1));
+
+	count_free(t, e, p == t->last_alloc && own, now);
+	after_event(t, now);
+}
+
+void record_regrow(struct thread *t, struct unwind_regs regs, void *p, const struct ledger_entry *e,
+	void *q, uint64_t bytes, uint64_t usable_bytes, uint8_t align, enum ht_source source)
+{
+	uint64_t now = sys_ticks();
+	struct ht_counters *c;
+	uint32_t size_class = ht_size_class(bytes);
+	uint32_t site = unwind_site(t, regs);
+	uint32_t bucket = buckets_get(t, site, size_class, align, source, &c);
+	struct ht_counters *before = buckets_counters(t, e->bucket);
+	struct ledger_entry now_entry = *e;
+
+	clock_live_changed(t, (int64_t)bytes - (int64_t)e->bytes, now);
+	clock_touch(e->bucket, before);
+	before->live_count--;
+	before->live_bytes -= (int64_t)e->bytes;
+	count_arrival(t, bucket, c, bytes, usable_bytes);
+	buckets_regrown(e->bucket, bucket, e->bytes, bytes, p != q);
+	buckets_chain_step(e->origin, e->bytes, bytes, e->regrows == 0,
+		p == q ? 0 : (e->bytes < bytes ? e->bytes : bytes));
+	t->record->reallocs++;
+	t->last_alloc = q;
+	now_entry.bucket = bucket;
+	now_entry.regrows++;
+	now_entry.thread = t->serial;
+	now_entry.bytes = bytes;
+	now_entry.size_class = size_class;
+	enter_in_ledger(t, q, &now_entry, now);
+	after_event(t, now);
+}
+
+void record_put_back(void *p, const struct ledger_entry *e)
+{
+	struct ledger_entry old;
+
+	ledger_put((uintptr_t)p, e, &old);
+}
+
+void record_map(uintptr_t caller, uint64_t mapped_bytes, uint64_t unmapped_bytes)
+{
+	struct ht_header *h = tally.header;
+
+	if (mapped_bytes) {
+		__atomic_fetch_add(&h->map_calls, 1, __ATOMIC_RELAXED);
+		__atomic_fetch_add(&h->map_bytes, mapped_bytes, __ATOMIC_RELAXED);
+	}
+	if (unmapped_bytes) {
+		__atomic_fetch_add(&h->unmap_calls, 1, __ATOMIC_RELAXED);
+		__atomic_fetch_add(&h->unmap_bytes, unmapped_bytes, __ATOMIC_RELAXED);
+	}
+	modules_count_map(caller, mapped_bytes, unmapped_bytes);
+}
+
+void record_madvise(uint64_t bytes)
+{
+	__atomic_fetch_add(&tally.header->madvise_calls, 1, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&tally.header->madvise_bytes, bytes, __ATOMIC_RELAXED);
+}
+
+static void forget_module(const struct module *m)
+{
+	unwind_forget(m->start, m->end);
+}
+
+void record_modules_changed(void)
+{
+	uint64_t version = __atomic_load_n(&record_gate->version, __ATOMIC_ACQUIRE);
+
+	if (version == OFF || version == 0 || !modules_sweep(forget_module))
+		return;
+	/* release: threads that see the new version see the rules gone */
+	__atomic_store_n(&record_gate->version, __atomic_add_fetch(&versions, 1, __ATOMIC_RELAXED),
+		__ATOMIC_RELEASE);
+}
+
+void record_start(void)
+{
+	have_thread_key = pthread_key_create(&thread_key, thread_ends) == 0;
+	unwind_slow_load();
+}
+
+void record_exit(void)
+{
+	struct thread *t = record_enter();
+
+	if (!t)
+		return;
+	modules_scan();
+	clock_flush(t, sys_ticks());
+	clock_next_point = 0;
+	clock_point(t, sys_ticks());
+	if (!kept && threads_sum().alloc_bytes >= min_bytes)
+		tallyfile_keep();
+	else if (threads_sum().alloc_bytes < min_bytes)
+		tallyfile_discard();
+	tally.header->state = HT_STATE_EXITED;
+	record_leave(t);
+}

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One event of the host, from a hook into the tables: stack → site → bucket → ledger. Also the life of the recording:
+ * when it starts in a process, in a forked child, in a thread, and when it ends.
+ *
+ * A hook does:   t = record_enter(); if (t) { record_…(t, …); record_leave(t); }
+ * record_enter gives NULL when this event must not be recorded, and then the hook is the plain function.
+ */
+#ifndef HEAPTALLY_RECORD_H
+#define HEAPTALLY_RECORD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "ledger.h"
+#include "sys.h"
+#include "threads.h"
+#include "unwind.h"
+
+/*
+ * The gate lies in a page that the kernel empties in a forked child, however it was forked. It holds the number of
+ * the state that threads must have seen: of this process and of its modules. `open` in a thread is that number while
+ * the thread may record; so one comparison tells a fresh thread, a forked child, an unloaded module, and a signal
+ * handler that interrupted a recording.
+ */
+#define RECORD_CLOSED 1u /* no version of the gate */
+
+struct record_gate {
+	uint64_t version;
+};
+struct record_self {
+	uint64_t open;
+	uint64_t process; /* version of the gate when this thread's state was made */
+	struct thread *thread;
+	bool busy;
+	bool ended; /* the thread is past its end: states are borrowed per event */
+};
+extern struct record_gate *record_gate;
+extern _Thread_local struct record_self record_self __attribute__((tls_model("initial-exec")));
+
+struct thread *record_enter_slow(void);
+void record_leave_slow(void);
+
+static inline struct thread *record_enter(void)
+{
+	struct record_self *self = &record_self;
+
+	if (likely(self->open == __atomic_load_n(&record_gate->version, __ATOMIC_RELAXED))) {
+		self->open = RECORD_CLOSED;
+		self->busy = true;
+		return self->thread;
+	}
+	return record_enter_slow();
+}
+
+static inline void record_leave(struct thread *t)
+{
+	struct record_self *self = &record_self;
+
+	self->busy = false;
+	if (likely(!self->ended))
+		self->open = t->version;
+	else
+		record_leave_slow();
+}
+
+void record_alloc(struct thread *t, struct unwind_regs regs, void *p, uint64_t bytes,
+	uint64_t usable_bytes, uint8_t align, enum ht_source source);
+void record_failure(uint64_t bytes);
+
+/* Takes a pointer out of the ledger before the real free or realloc can hand it to somebody else. False: unknown. */
+bool record_take(void *p, struct ledger_entry *e);
+void record_unknown_free(void);
+/* What was taken is freed. */
+void record_free(struct thread *t, void *p, const struct ledger_entry *e);
+/* What was taken came back as q with a new size. */
+void record_regrow(struct thread *t, struct unwind_regs regs, void *p, const struct ledger_entry *e,
+	void *q, uint64_t bytes, uint64_t usable_bytes, uint8_t align, enum ht_source source);
+/* What was taken stays as it was: realloc failed. */
+void record_put_back(void *p, const struct ledger_entry *e);
+
+/* mmap and its relatives, by whom. */
+void record_map(uintptr_t caller, uint64_t mapped_bytes, uint64_t unmapped_bytes);
+void record_madvise(uint64_t bytes);
+
+/* After a dlclose. */
+void record_modules_changed(void);
+/* In a constructor, and at exit. */
+void record_start(void);
+void record_exit(void);
+
+#endif

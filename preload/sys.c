@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: MIT */
+/* The only place that talks to the kernel: raw system calls, so that errno and interposed functions stay out of it. */
+#include "sys.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <time.h>
+
+#define FILE_MODE 0644
+
+static inline long call6(long n, long a, long b, long c, long d, long e, long f)
+{
+	long result;
+	register long r10 __asm__("r10") = d;
+	register long r8 __asm__("r8") = e;
+	register long r9 __asm__("r9") = f;
+
+	__asm__ volatile("syscall"
+			 : "=a"(result)
+			 : "a"(n), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+			 : "rcx", "r11", "memory");
+	return result;
+}
+
+#define call(n, ...)			  call_n(n, ##__VA_ARGS__, 0, 0, 0, 0, 0, 0)
+#define call_n(n, a, b, c, d, e, f, ...) \
+	call6(n, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
+
+static uint64_t clock_ns(clockid_t clock)
+{
+	struct timespec t = {0};
+
+	call(SYS_clock_gettime, clock, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static void *map_anonymous(size_t bytes, int prot, int flags)
+{
+	long p = call(SYS_mmap, 0, bytes, prot, MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
+
+	if (p < 0 && p > -4096)
+		return NULL;
+	call(SYS_madvise, p, bytes, MADV_DONTFORK);
+	return (void *)p;
+}
+
+uint64_t sys_monotonic_ns(void)
+{
+	return clock_ns(CLOCK_MONOTONIC);
+}
+
+uint64_t sys_realtime_ns(void)
+{
+	return clock_ns(CLOCK_REALTIME);
+}
+
+uint32_t sys_pid(void)
+{
+	return (uint32_t)call(SYS_getpid);
+}
+
+uint32_t sys_parent_pid(void)
+{
+	return (uint32_t)call(SYS_getppid);
+}
+
+uint32_t sys_tid(void)
+{
+	return (uint32_t)call(SYS_gettid);
+}
+
+void sys_yield(void)
+{
+	call(SYS_sched_yield);
+}
+
+void sys_thread_name(char name[16])
+{
+	memset(name, 0, 16);
+	call(SYS_prctl, PR_GET_NAME, name);
+}
+
+void *sys_map(size_t bytes)
+{
+	return map_anonymous(bytes, PROT_READ | PROT_WRITE, 0);
+}
+
+void *sys_reserve(size_t bytes)
+{
+	return map_anonymous(bytes, PROT_READ | PROT_WRITE, MAP_NORESERVE);
+}
+
+void sys_unmap(void *start, size_t bytes)
+{
+	call(SYS_munmap, start, bytes);
+}
+
+void *sys_map_wiped_on_fork(void)
+{
+	long p = call(SYS_mmap, 0, SYS_PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (p < 0 && p > -4096)
+		return NULL;
+	if (call(SYS_madvise, p, SYS_PAGE_BYTES, MADV_WIPEONFORK) < 0) {
+		call(SYS_munmap, p, SYS_PAGE_BYTES);
+		return NULL;
+	}
+	return (void *)p;
+}
+
+int sys_map_file(void *at, size_t bytes, int fd, uint64_t offset)
+{
+	long p = call(SYS_mmap, at, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, offset);
+
+	if (p < 0 && p > -4096)
+		return (int)p;
+	call(SYS_madvise, at, bytes, MADV_DONTFORK);
+	return 0;
+}
+
+int sys_file_unnamed(const char *directory)
+{
+	return (int)call(SYS_openat, AT_FDCWD, directory, O_TMPFILE | O_RDWR | O_CLOEXEC, FILE_MODE);
+}
+
+int sys_file_link(int fd, const char *path)
+{
+	char source[32] = "/proc/self/fd/";
+	char digits[12];
+	size_t n = 0, at = strlen(source);
+
+	do
+		digits[n++] = (char)('0' + fd % 10);
+	while ((fd /= 10) > 0);
+	while (n > 0)
+		source[at++] = digits[--n];
+	source[at] = '\0';
+	return (int)call(SYS_linkat, AT_FDCWD, source, AT_FDCWD, path, AT_SYMLINK_FOLLOW);
+}
+
+int sys_file_create(const char *path)
+{
+	return (int)call(SYS_openat, AT_FDCWD, path, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, FILE_MODE);
+}
+
+int sys_file_allocate(int fd, uint64_t offset, uint64_t bytes)
+{
+	struct rlimit limit;
+
+	/* Growing past RLIMIT_FSIZE would not only fail, it would send the host a deadly SIGXFSZ. */
+	if (call(SYS_prlimit64, 0, RLIMIT_FSIZE, 0, &limit) == 0 && offset + bytes > limit.rlim_cur)
+		return -EFBIG;
+	int r = (int)call(SYS_fallocate, fd, 0, offset, bytes);
+
+	if (r != -EOPNOTSUPP && r != -ENOSYS)
+		return r;
+	/* Filesystems without fallocate: written zeros take the space as well. */
+	static const char zeros[SYS_PAGE_BYTES];
+
+	for (uint64_t done = 0; done < bytes;) {
+		uint64_t left = bytes - done;
+		long w = call(SYS_pwrite64, fd, zeros, left < sizeof(zeros) ? left : sizeof(zeros), offset + done);
+		if (w == -EINTR)
+			continue;
+		if (w <= 0)
+			return w < 0 ? (int)w : -ENOSPC;
+		done += (uint64_t)w;
+	}
+	return 0;
+}
+
+int sys_file_open(const char *path)
+{
+	return (int)call(SYS_openat, AT_FDCWD, path, O_RDWR | O_CLOEXEC, 0);
+}
+
+int sys_file_stat(int fd, struct stat *st)
+{
+	return (int)call(SYS_fstat, fd, st);
+}
+
+int sys_file_move_high(int fd, int least)
+{
+	int high = (int)call(SYS_fcntl, fd, F_DUPFD_CLOEXEC, least);
+
+	if (high < 0)
+		return fd;
+	call(SYS_close, fd);
+	return high;
+}
+
+void sys_file_close(int fd)
+{
+	call(SYS_close, fd);
+}
+
+void sys_file_remove(const char *path)
+{
+	call(SYS_unlink, path);
+}
+
+int sys_read_all(const char *path, char *buffer, size_t bytes)
+{
+	int fd = (int)call(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
+	size_t n = 0;
+
+	if (fd < 0)
+		return fd;
+	while (n < bytes - 1) {
+		long r = call(SYS_read, fd, buffer + n, bytes - 1 - n);
+		if (r == -EINTR)
+			continue;
+		if (r <= 0)
+			break;
+		n += (size_t)r;
+	}
+	call(SYS_close, fd);
+	buffer[n] = '\0';
+	return (int)n;
+}
+
+int sys_read_link(const char *path, char *buffer, size_t bytes)
+{
+	long n = call(SYS_readlink, path, buffer, bytes - 1);
+
+	buffer[n > 0 ? n : 0] = '\0';
+	return (int)n;
+}
+
+int sys_current_directory(char *buffer, size_t bytes)
+{
+	long n = call(SYS_getcwd, buffer, bytes);
+
+	if (n <= 0)
+		buffer[0] = '\0';
+	return (int)n;
+}
+
+bool sys_readable(uintptr_t address)
+{
+	/* The kernel copies the new mask in before it looks at `how`: EFAULT or EINVAL, and nothing changes. */
+	return call(SYS_rt_sigprocmask, ~0, address & ~7ul, 0, 8) != -EFAULT;
+}
+
+void sys_usage(struct sys_usage *out)
+{
+	struct rusage u;
+	char text[128];
+	uint64_t fields[6] = {0};
+
+	memset(out, 0, sizeof(*out));
+	memset(&u, 0, sizeof(u));
+	call(SYS_getrusage, RUSAGE_SELF, &u);
+	out->cpu_ns = (uint64_t)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1000000000u +
+		      (uint64_t)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) * 1000u;
+	out->minor_faults = (uint64_t)u.ru_minflt;
+	out->major_faults = (uint64_t)u.ru_majflt;
+	/* Opened anew each time: a descriptor kept open might be closed by the host and then be somebody else's. */
+	if (sys_read_all("/proc/self/statm", text, sizeof(text)) <= 0)
+		return;
+	const char *s = text;
+	for (int i = 0; i < 6; i++) {
+		while (*s == ' ')
+			s++;
+		while (*s >= '0' && *s <= '9')
+			fields[i] = fields[i] * 10 + (uint64_t)(*s++ - '0');
+	}
+	out->vm_bytes = fields[0] * SYS_PAGE_BYTES;
+	out->rss_bytes = fields[1] * SYS_PAGE_BYTES;
+	out->data_bytes = fields[5] * SYS_PAGE_BYTES;
+}
+
+bool sys_trylock(struct sys_lock *lock)
+{
+	int free = 0;
+
+	/* acquire: what the holder before us wrote is visible */
+	return __atomic_compare_exchange_n(&lock->state, &free, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+}
+
+void sys_lock(struct sys_lock *lock)
+{
+	for (int i = 0; i < 100; i++) {
+		if (sys_trylock(lock))
+			return;
+		__builtin_ia32_pause();
+	}
+	while (__atomic_exchange_n(&lock->state, 2, __ATOMIC_ACQUIRE) != 0)
+		call(SYS_futex, &lock->state, FUTEX_WAIT_PRIVATE, 2, 0);
+}
+
+void sys_unlock(struct sys_lock *lock)
+{
+	/* release: the next holder sees what we wrote */
+	if (__atomic_exchange_n(&lock->state, 0, __ATOMIC_RELEASE) == 2)
+		call(SYS_futex, &lock->state, FUTEX_WAKE_PRIVATE, 1);
+}

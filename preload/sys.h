@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Everything the shim asks of the kernel. The calls are made directly, not through libc: errno stays the host's, and
+ * no hook of ours or anybody else's is in the way. All are async-signal-safe. Results below zero are -errno.
+ */
+#ifndef HEAPTALLY_SYS_H
+#define HEAPTALLY_SYS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/stat.h>
+
+#define SYS_PAGE_BYTES 4096ul
+
+#define likely(x)   __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+#define NOINLINE    __attribute__((noinline))
+#define COLD	    __attribute__((cold, noinline))
+
+static inline uint64_t sys_ticks(void)
+{
+	return __builtin_ia32_rdtsc();
+}
+
+uint64_t sys_monotonic_ns(void);
+uint64_t sys_realtime_ns(void);
+uint32_t sys_pid(void);
+uint32_t sys_parent_pid(void);
+uint32_t sys_tid(void);
+void sys_yield(void);
+
+/* Name of the calling thread, NUL-padded. */
+void sys_thread_name(char name[16]);
+
+/*
+ * Private zeroed memory that a forked child does not inherit; NULL when refused. Reserved memory is the same but
+ * costs nothing until it is touched and does not count against overcommit.
+ */
+void *sys_map(size_t bytes);
+void *sys_reserve(size_t bytes);
+void sys_unmap(void *start, size_t bytes);
+
+/* A page that the kernel zeroes in a forked child; NULL when the kernel cannot do that. */
+void *sys_map_wiped_on_fork(void);
+
+/* Maps a part of a file, shared and writable, at exactly `at` (inside a reservation). 0 or -errno. */
+int sys_map_file(void *at, size_t bytes, int fd, uint64_t offset);
+
+/* An unnamed file in `directory`, or -errno. sys_file_link gives it a name (never over an existing one). */
+int sys_file_unnamed(const char *directory);
+int sys_file_link(int fd, const char *path);
+/* A new file, failing with -EEXIST when there is one. */
+int sys_file_create(const char *path);
+/* Gives the file real space from offset on, so that a full disk shows here and not as SIGBUS later. 0 or -errno. */
+int sys_file_allocate(int fd, uint64_t offset, uint64_t bytes);
+int sys_file_open(const char *path); /* an existing one, to read and write */
+int sys_file_stat(int fd, struct stat *st);
+/* The same file under a descriptor >= least; the old one is closed. Keeps the old one when that fails. */
+int sys_file_move_high(int fd, int least);
+void sys_file_close(int fd);
+void sys_file_remove(const char *path);
+
+/* Reads a whole small file, at most bytes - 1 of it, and ends it with NUL. Bytes read or -errno. */
+int sys_read_all(const char *path, char *buffer, size_t bytes);
+int sys_read_link(const char *path, char *buffer, size_t bytes); /* likewise */
+int sys_current_directory(char *buffer, size_t bytes);	      /* likewise */
+
+/* Can this page be read? Asked of the kernel, so that it never faults. */
+bool sys_readable(uintptr_t address);
+
+struct sys_usage {
+	uint64_t cpu_ns; /* user + system, all threads */
+	uint64_t minor_faults, major_faults;
+	uint64_t vm_bytes, rss_bytes, data_bytes;
+};
+void sys_usage(struct sys_usage *out);
+
+/*
+ * A lock for the rare paths: short sections that never call out of the shim. A forked child starts with fresh ones,
+ * because everything they protect is made anew there.
+ */
+struct sys_lock {
+	int state; /* 0 free, 1 held, 2 held and waited for */
+};
+void sys_lock(struct sys_lock *lock);
+bool sys_trylock(struct sys_lock *lock);
+void sys_unlock(struct sys_lock *lock);
+
+#endif

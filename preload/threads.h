@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A thread's own state: its memory of the last stack, its caches, its chunks of counters. States are slots that are
+ * handed on when threads end, so that their number follows the threads that live at the same time.
+ */
+#ifndef HEAPTALLY_THREADS_H
+#define HEAPTALLY_THREADS_H
+
+#include "format.h"
+#include "unwind.h"
+
+#define THREAD_SITE_CACHE   2048u
+#define THREAD_BUCKET_CACHE 2048u
+
+struct thread_site {
+	uintptr_t ip;
+	uint32_t parent;
+	uint32_t site;
+};
+
+struct thread_bucket {
+	uint64_t key; /* site << 32 | class << 16 | align << 8 | source */
+	uint32_t bucket;
+	struct ht_counters *counters;
+};
+
+struct thread {
+	uint32_t slot;
+	uint32_t serial;	  /* counts threads over the run; tells who allocated */
+	uint64_t version; /* of the gate that this state belongs to */
+	struct ht_thread *record;
+	void *last_alloc; /* for temporaries; NULL after anything else */
+	int64_t unflushed_bytes;   /* change of live bytes not yet in the header */
+	uint64_t flush_bytes; /* how much of that may gather */
+	struct ht_counters **chunks; /* counters of buckets [16i, 16i+16), or NULL */
+	struct thread *next_free;
+	struct thread_site sites[THREAD_SITE_CACHE];
+	struct thread_bucket buckets[THREAD_BUCKET_CACHE];
+	struct unwinder unwinder;
+};
+
+/* For a fresh process image or a forked child. */
+bool threads_init(void);
+
+/* A state for the calling thread, or NULL without memory. */
+struct thread *threads_attach(void);
+
+/* The thread ends: its record is added to those of its name, its slot is free again. */
+void threads_detach(struct thread *t);
+
+/* Threads that have a state now. */
+uint32_t threads_count(void);
+
+/* Writes down the name that the calling thread has now. */
+void threads_note_name(struct thread *t);
+
+/* Empties what is cached about modules. */
+void threads_flush_caches(struct thread *t);
+
+struct threads_sum {
+	uint64_t allocs; /* reallocs included */
+	uint64_t alloc_bytes;
+};
+struct threads_sum threads_sum(void);
+
+#endif

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Stacks, fast. Each thread remembers its last stack with the words that a walk read from memory. A new walk starts at
+ * the innermost frame and stops at the first frame whose registers equal those of a remembered one; if, going
+ * outwards from there, every word the walk would read is unchanged, the rest is the remembered stack. Nothing is read
+ * that a full walk would not read, so stacks may switch, unwind and be unmapped at will between two events.
+ */
+#ifndef HEAPTALLY_UNWIND_H
+#define HEAPTALLY_UNWIND_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define UNWIND_MAX_DEPTH 4096u
+
+/* Registers in the caller of a hook, just after the hook returns. */
+struct unwind_regs {
+	uintptr_t ip; /* a return address; of an interrupted instruction: its address + 1 */
+	uintptr_t sp;
+	uintptr_t bp;
+};
+
+#define UNWIND_CALLER                                                                                        \
+	(struct unwind_regs)                                                                                 \
+	{                                                                                                    \
+		.ip = (uintptr_t)__builtin_return_address(0),                                                \
+		.sp = (uintptr_t)__builtin_frame_address(0) + 16, .bp = *(uintptr_t *)__builtin_frame_address(0) \
+	}
+
+struct unwind_frame {
+	struct unwind_regs regs;
+	uint64_t rule;
+	uintptr_t bp_slot; /* where the caller's rbp was read; 0: nowhere */
+	uint32_t site;
+};
+
+/* One thread's memory of its last stack. Zeroed memory is a valid start. */
+struct unwinder {
+	uintptr_t stack_low, stack_high; /* known to be readable */
+	uint32_t depth;	      /* remembered frames; frames[0] is the outermost */
+	uint32_t slow_walks;  /* not yet added to the header */
+	uint32_t base;	      /* site that the outermost frame hangs on */
+	struct unwind_frame frames[UNWIND_MAX_DEPTH];
+	struct unwind_frame fresh[UNWIND_MAX_DEPTH]; /* innermost first, while walking */
+};
+
+/* For a fresh process image or a forked child; depth: most frames to keep of a stack. */
+bool unwind_init(uint32_t depth);
+
+
+struct thread;
+/* The site of the stack that starts at `regs`. */
+uint32_t unwind_site(struct thread *t, struct unwind_regs regs);
+
+/* Forget all rules for this address range: its module is gone. */
+void unwind_forget(uintptr_t start, uintptr_t end);
+
+#endif
