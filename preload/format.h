@@ -144,6 +144,7 @@ struct ht_header {
 	uint64_t madvise_calls;
 	uint64_t madvise_bytes;
 	uint64_t sample_bytes; /* mean bytes between samples; 0: every event is recorded */
+	uint64_t run;	       /* HEAPTALLY_RUN: tells which `heaptally run` this belongs to; 0: none */
 };
 
 /* The pseudo module: sites with module 0 are no addresses; their offset is one of these. */

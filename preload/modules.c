@@ -9,6 +9,7 @@
 #include <elf.h>
 #include <link.h>
 #include <string.h>
+#include <sys/auxv.h>
 
 #include "cfi.h"
 #include "tallyfile.h"
@@ -22,11 +23,6 @@ static struct module *modules; /* append-only; entry i is module i of the tally;
 static uint32_t n_modules;
 static struct sys_lock add_lock;
 static const struct module *self_module;
-
-static bool readable_elf(const ElfW(Ehdr) *elf)
-{
-	return memcmp(elf->e_ident, ELFMAG, SELFMAG) == 0 && elf->e_phentsize == sizeof(ElfW(Phdr));
-}
 
 static void read_notes(const uint8_t *at, const uint8_t *end, struct ht_module *out)
 {
@@ -48,23 +44,55 @@ static void read_notes(const uint8_t *at, const uint8_t *end, struct ht_module *
 	}
 }
 
-/* What the program headers say: build-id and how much code there is. */
-static size_t read_headers(uintptr_t start, uintptr_t end, uintptr_t bias, struct ht_module *out)
+/* The program headers of the object around `found`. The loader gives the executable's by segment, so its own place is
+ * told by the kernel; libraries are one mapping that starts with the ELF header. */
+static const ElfW(Phdr) *program_headers(const struct dl_find_object *found, size_t *count)
 {
-	const ElfW(Ehdr) *elf = (const void *)start;
-	size_t code_bytes = 0;
+	const ElfW(Ehdr) *elf = found->dlfo_map_start;
 
-	if (!readable_elf(elf) || start + elf->e_phoff + elf->e_phnum * sizeof(ElfW(Phdr)) > end)
-		return 0;
-	const ElfW(Phdr) *p = (const void *)(start + elf->e_phoff);
-	for (unsigned i = 0; i < elf->e_phnum; i++, p++) {
-		uintptr_t at = bias + p->p_vaddr;
-		if (p->p_type == PT_LOAD && (p->p_flags & PF_X))
-			code_bytes += p->p_memsz;
-		if (p->p_type == PT_NOTE && at >= start && at + p->p_memsz <= end && !out->build_id_bytes)
-			read_notes((const uint8_t *)at, (const uint8_t *)at + p->p_memsz, out);
+	if (found->dlfo_link_map->l_name[0] == '\0') {
+		*count = getauxval(AT_PHNUM);
+		return (const void *)getauxval(AT_PHDR);
 	}
-	return code_bytes;
+	*count = 0;
+	if (memcmp(elf->e_ident, ELFMAG, SELFMAG) != 0 || elf->e_phentsize != sizeof(ElfW(Phdr)) ||
+		elf->e_phoff + elf->e_phnum * sizeof(ElfW(Phdr)) > SYS_PAGE_BYTES)
+		return NULL;
+	*count = elf->e_phnum;
+	return (const void *)((uintptr_t)elf + elf->e_phoff);
+}
+
+struct extent {
+	uintptr_t start, end;
+	size_t code_bytes;
+};
+
+/* What the program headers say: where the object lies, how much of it is code, and its build-id. */
+static struct extent read_headers(const struct dl_find_object *found, struct ht_module *out)
+{
+	struct extent e = {(uintptr_t)found->dlfo_map_start, (uintptr_t)found->dlfo_map_end, 0};
+	uintptr_t bias = found->dlfo_link_map->l_addr;
+	size_t count;
+	const ElfW(Phdr) *p = program_headers(found, &count);
+
+	for (size_t i = 0; i < count; i++) {
+		uintptr_t at = bias + p[i].p_vaddr, end = at + p[i].p_memsz;
+		if (p[i].p_type != PT_LOAD)
+			continue;
+		if ((at & ~(SYS_PAGE_BYTES - 1)) < e.start)
+			e.start = at & ~(SYS_PAGE_BYTES - 1);
+		if (end > e.end)
+			e.end = end;
+		if (p[i].p_flags & PF_X)
+			e.code_bytes += p[i].p_memsz;
+	}
+	for (size_t i = 0; i < count && !out->build_id_bytes; i++) {
+		const uint8_t *note = (const uint8_t *)(bias + p[i].p_vaddr);
+		if (p[i].p_type == PT_NOTE && (uintptr_t)note >= e.start &&
+			(uintptr_t)note + p[i].p_memsz <= e.end)
+			read_notes(note, note + p[i].p_memsz, out);
+	}
+	return e;
 }
 
 /* The path as the analyzer can open it, also when the host was started as ./program. */
@@ -111,22 +139,23 @@ static const struct module *add(uintptr_t pc)
 	}
 	struct module *m = &modules[n_modules];
 	struct ht_module *out = &tally.modules[n_modules];
+	struct extent extent = read_headers(&found, out);
 	m->index = (uint16_t)n_modules;
-	m->start = (uintptr_t)found.dlfo_map_start;
-	m->end = (uintptr_t)found.dlfo_map_end;
+	m->probe = pc;
+	m->start = extent.start;
+	m->end = extent.end;
 	m->bias = found.dlfo_link_map->l_addr;
 	out->bias = m->bias;
 	out->start = m->start;
 	out->end = m->end;
 	out->loaded_ticks = sys_ticks();
-	size_t code_bytes = read_headers(m->start, m->end, m->bias, out);
 	out->path = record_path(found.dlfo_link_map->l_name);
 	if (found.dlfo_link_map->l_name[0] == '\0')
 		out->flags |= HT_MODULE_MAIN;
 	if (found.dlfo_eh_frame) {
 		const uint8_t *header = found.dlfo_eh_frame;
 		size_t entries = cfi_entries(header, (const uint8_t *)m->end);
-		if (entries > 0 && code_bytes / entries < SPARSE_CODE_BYTES)
+		if (entries > 0 && extent.code_bytes / entries < SPARSE_CODE_BYTES)
 			m->frame_header = header;
 	}
 	if (!m->frame_header)
@@ -193,10 +222,10 @@ bool modules_sweep(void (*unloaded)(const struct module *m))
 
 		if (m->gone)
 			continue;
-		if (_dl_find_object((void *)m->start, &found) == 0 && (uintptr_t)found.dlfo_map_start == m->start &&
-			(uintptr_t)found.dlfo_map_end == m->end) {
-			read_headers(m->start, m->end, m->bias, &now);
-			if (memcmp(now.build_id, out->build_id, sizeof(now.build_id)) == 0)
+		if (_dl_find_object((void *)m->probe, &found) == 0) {
+			struct extent e = read_headers(&found, &now);
+			if (e.start == m->start && e.end == m->end &&
+				memcmp(now.build_id, out->build_id, sizeof(now.build_id)) == 0)
 				continue;
 		}
 		m->gone = true;

@@ -12,6 +12,7 @@
 
 struct module {
 	uintptr_t start, end;
+	uintptr_t probe; /* an address inside, as it was found */
 	uintptr_t bias;
 	const uint8_t *frame_header; /* .eh_frame_hdr; NULL when there is none worth the name */
 	uint16_t index;		     /* in the tally */

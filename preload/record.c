@@ -109,6 +109,7 @@ static void describe_process(struct ht_header *h)
 	h->pid = sys_pid();
 	h->parent_pid = sys_parent_pid();
 	h->generation = generation;
+	h->run = number_option("HEAPTALLY_RUN", 0);
 	h->program = tallyfile_string(program);
 	sys_read_link("/proc/self/exe", text, sizeof(text));
 	h->exe = tallyfile_string(text);

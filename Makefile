@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: MIT
+# heaptally. `make help` lists the targets.
+VERSION = 0.1.0
+PREFIX = /usr/local
+LIBDIR = $(PREFIX)/lib/heaptally
+BUILD = build
+
+CC = gcc
+CFLAGS = -O2 -g
+WARNINGS = -Wall -Wextra -Wvla -Wstrict-prototypes -Wmissing-prototypes
+ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE $(WARNINGS) $(CFLAGS) -MMD -MP
+SHIM_CFLAGS = -fPIC -fvisibility=hidden -fno-plt -ftls-model=initial-exec
+SHIM_LDFLAGS = -shared -Wl,--version-script=preload/libheaptally.map -Wl,-z,now -Wl,-z,relro -Wl,--build-id
+ANALYZER_CFLAGS = -Ianalyzer -DHEAPTALLY_VERSION='"$(VERSION)"' -DHEAPTALLY_LIBDIR='"$(LIBDIR)"'
+ANALYZER_LIBS = -ldw -lelf -ljansson -lzstd -liberty -lz
+
+SHIM_OBJECTS = $(patsubst %.c,$(BUILD)/%.o,$(wildcard preload/*.c))
+ANALYZER_OBJECTS = $(patsubst %.c,$(BUILD)/%.o,$(filter-out analyzer/main.c,\
+	$(wildcard analyzer/*.c analyzer/views/*.c analyzer/patterns/*.c)))
+UNIT_OBJECTS = $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/unit/*.c))
+
+V = 0
+Q_0 = @
+Q = $(Q_$(V))
+say_0 = @printf '  %-5s %s\n'
+say_1 = @:
+say = $(say_$(V))
+
+all: $(BUILD)/heaptally $(BUILD)/libheaptally.so ## the command and the shim
+
+$(BUILD)/libheaptally.so: $(SHIM_OBJECTS) preload/libheaptally.map
+	$(say) LD $@
+	$(Q)$(CC) $(SHIM_LDFLAGS) -o $@ $(SHIM_OBJECTS)
+$(BUILD)/heaptally: $(BUILD)/analyzer/main.o $(ANALYZER_OBJECTS)
+	$(say) LD $@
+	$(Q)$(CC) -o $@ $^ $(ANALYZER_LIBS)
+$(BUILD)/unit: $(ANALYZER_OBJECTS) $(UNIT_OBJECTS) $(BUILD)/preload/cfi.o
+	$(say) LD $@
+	$(Q)$(CC) -o $@ $^ $(ANALYZER_LIBS) -lcriterion
+
+$(BUILD)/preload/%.o: preload/%.c
+	$(say) CC $<
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) $(SHIM_CFLAGS) -c -o $@ $<
+$(BUILD)/%.o: %.c
+	$(say) CC $<
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) $(ANALYZER_CFLAGS) -c -o $@ $<
+# what .incbin takes in
+$(BUILD)/analyzer/catalog.o: analyzer/catalog/plumbing.txt
+$(BUILD)/analyzer/views/svg.o: analyzer/views/flame.css analyzer/views/flame.js
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r t d; do \
+		printf '  make %-8s %s\n' "$$t" "$$d"; done
+
+clean: ## remove what was built
+	rm -rf $(BUILD)
+
+.PHONY: all help clean
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

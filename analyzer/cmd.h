@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The subcommands. Only they print and choose exit codes. argv[0] is the subcommand's name; the result is the exit
+ * code of the program.
+ */
+#ifndef HEAPTALLY_CMD_H
+#define HEAPTALLY_CMD_H
+
+#include "tally.h"
+
+enum {
+	EXIT_UNWRITTEN = 1, /* an output could not be written */
+	EXIT_UNUSABLE = 2,  /* arguments or input make no sense */
+};
+
+int cmd_run(int argc, char **argv);
+int cmd_finish(int argc, char **argv);
+int cmd_report(int argc, char **argv);
+int cmd_flame(int argc, char **argv);
+
+/*
+ * Reads a tally and resolves its names, with progress and warnings on stderr. debug_files: NULL-terminated, or NULL.
+ * On -1 the sentence has been printed and *t needs no release.
+ */
+int cmd_open(struct tally *t, const char *path, const char *const *debug_files);
+
+/* Prints "heaptally: " and a sentence on stderr. */
+void cmd_complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+#endif

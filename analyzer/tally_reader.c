@@ -1,0 +1,845 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Untrusted bytes in, a checked tally out. The file may be raw or finished, cut short, damaged on purpose, or still
+ * being written. Everything is therefore copied before it is checked, counts are taken before the records they
+ * count, and nothing is allocated that the file could not fill. See preload/FORMAT.md.
+ */
+#include "tally.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <zstd.h>
+
+#define SECTION_MAX_BYTES (UINT64_C(1) << 32)
+/* A zstd block of 128 KiB takes three bytes and one of content at least, so no honest frame beats this. */
+#define ZSTD_MAX_RATIO   32768u
+#define ZSTD_BLOCK_BYTES (UINT64_C(128) << 10)
+#define BLOCK_RECORDS    1024u /* counters read at a time: stays in the L2 cache */
+#define COARSENING_TRIES 3
+
+struct source {
+	const char *path;
+	int fd;
+	uint64_t bytes;               /* size of the file, taken after the extent table was read */
+	const struct ht_header *live; /* the file's own: changes under us while the host runs */
+	struct ht_extent *extents;
+	uint32_t n_extents;
+	uint64_t section_bytes[HT_SEC_COUNT]; /* raw bytes in all */
+};
+
+static const struct {
+	const char *name;
+	size_t record_bytes;
+} sections[HT_SEC_COUNT] = {
+	[HT_SEC_STRINGS] = {"strings", 1},
+	[HT_SEC_MODULES] = {"modules", sizeof(struct ht_module)},
+	[HT_SEC_SITES] = {"sites", sizeof(struct ht_site)},
+	[HT_SEC_BUCKETS] = {"buckets", sizeof(struct ht_bucket)},
+	[HT_SEC_CHUNKS] = {"chunks", sizeof(struct ht_chunk)},
+	[HT_SEC_COUNTERS] = {"counters", sizeof(struct ht_counters)},
+	[HT_SEC_REGROWS] = {"regrows", sizeof(struct ht_regrow)},
+	[HT_SEC_CHAINS] = {"chains", sizeof(struct ht_chain)},
+	[HT_SEC_THREADS] = {"threads", sizeof(struct ht_thread)},
+	[HT_SEC_TIMELINE] = {"timeline", sizeof(struct ht_point)},
+	[HT_SEC_HISTORY] = {"history", sizeof(struct ht_history)},
+	[HT_SEC_FUNCTIONS] = {"functions", sizeof(struct ht_function)},
+	[HT_SEC_FRAMES] = {"frames", sizeof(struct ht_frame)},
+	[HT_SEC_LOCATIONS] = {"locations", sizeof(struct ht_location)},
+	[HT_SEC_NAMES] = {"names", 1},
+};
+
+/* A history row on its way to a curve. */
+struct row_state {
+	int64_t live_bytes; /* of its counters record, now */
+	bool linked;        /* the record names this row as its own */
+};
+
+/* What merging counters over threads needs. */
+struct merge {
+	struct tally *t;
+	struct ht_chunk *chunks;
+	struct ht_history *rows;
+	struct row_state *row_states;
+	uint32_t n_chunks, n_rows;
+};
+
+__attribute__((format(printf, 3, 4))) static int damaged(
+	const char *path, struct error *e, const char *format, ...)
+{
+	char what[256];
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(what, sizeof(what), format, ap);
+	va_end(ap);
+	return error_set(e, "%s is damaged: %s", path, what);
+}
+
+static int truncated(const struct source *s, struct error *e)
+{
+	return error_set(e, "%s is truncated: it ends after %llu bytes, before all of its data",
+		s->path, (unsigned long long)s->bytes);
+}
+
+static int no_memory(const char *path, struct error *e)
+{
+	return error_set(e, "%s: not enough memory to read it", path);
+}
+
+/* Reads bytes that lie inside the file; -1 also when it shrank meanwhile. */
+static int read_at(const struct source *s, uint64_t offset, void *to, size_t bytes, struct error *e)
+{
+	for (size_t done = 0; done < bytes;) {
+		ssize_t n = pread(s->fd, (char *)to + done, bytes - done, (off_t)(offset + done));
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return error_set(e, "cannot read %s: %s", s->path, strerror(errno));
+		if (n == 0)
+			return truncated(s, e);
+		done += (size_t)n;
+	}
+	return 0;
+}
+
+static int extent_inflate(
+	const struct source *s, const struct ht_extent *x, void *to, struct error *e)
+{
+	int rc = -1;
+	char *stored = malloc(x->stored_bytes);
+
+	if (!stored)
+		return no_memory(s->path, e);
+	if (read_at(s, x->offset, stored, x->stored_bytes, e) < 0)
+		goto out;
+	if (ZSTD_getFrameContentSize(stored, x->stored_bytes) != x->raw_bytes ||
+		ZSTD_decompress(to, x->raw_bytes, stored, x->stored_bytes) != x->raw_bytes) {
+		damaged(s->path, e, "its %s cannot be decompressed", sections[x->section].name);
+		goto out;
+	}
+	rc = 0;
+out:
+	free(stored);
+	return rc;
+}
+
+/*
+ * Is `need` bytes of a section there? Spare records at the end of a raw extent may be missing from the file: they
+ * say nothing.
+ */
+static int section_check(const struct source *s, uint32_t section, uint64_t need, struct error *e)
+{
+	uint64_t at = 0;
+
+	if (need > SECTION_MAX_BYTES)
+		return damaged(s->path, e, "its %s are larger than 4 GiB", sections[section].name);
+	if (s->section_bytes[section] < need)
+		return damaged(s->path, e, "its %s take %llu bytes and only %llu are there",
+			sections[section].name, (unsigned long long)need,
+			(unsigned long long)s->section_bytes[section]);
+	for (uint32_t i = 0; i < s->n_extents && at < need; i++) {
+		const struct ht_extent *x = &s->extents[i];
+		if (x->section != section)
+			continue;
+		uint64_t take = x->raw_bytes < need - at ? x->raw_bytes : need - at;
+		uint64_t stored = x->codec == HT_CODEC_RAW ? take : x->stored_bytes;
+		if (x->codec != HT_CODEC_RAW && take < x->raw_bytes)
+			return damaged(s->path, e, "its %s are compressed with spare records",
+				sections[section].name);
+		if (x->offset > s->bytes || stored > s->bytes - x->offset)
+			return truncated(s, e);
+		at += take;
+	}
+	return 0;
+}
+
+/* The first n records of a section as a fresh array, which has room for one record even when n is 0. */
+static void *section_load(const struct source *s, uint32_t section, uint64_t n, struct error *e)
+{
+	size_t record_bytes = sections[section].record_bytes;
+	uint64_t need = n * record_bytes, at = 0; /* n < 2^32, or bytes: no overflow */
+
+	if (section_check(s, section, need, e) < 0)
+		return NULL;
+	char *to = calloc(1, need > record_bytes ? need : record_bytes);
+	if (!to) {
+		no_memory(s->path, e);
+		return NULL;
+	}
+	for (uint32_t i = 0; i < s->n_extents && at < need; i++) {
+		const struct ht_extent *x = &s->extents[i];
+		if (x->section != section)
+			continue;
+		uint64_t take = x->raw_bytes < need - at ? x->raw_bytes : need - at;
+		if (x->codec == HT_CODEC_ZSTD) {
+			if (extent_inflate(s, x, to + at, e) < 0)
+				goto failed;
+		} else if (read_at(s, x->offset, to + at, take, e) < 0) {
+			goto failed;
+		}
+		at += take;
+	}
+	return to;
+failed:
+	free(to);
+	return NULL;
+}
+
+static int extent_by_offset(const void *a, const void *b)
+{
+	const struct ht_extent *x = a, *y = b;
+
+	if (x->offset != y->offset)
+		return x->offset < y->offset ? -1 : 1;
+	return (x->stored_bytes > y->stored_bytes) - (x->stored_bytes < y->stored_bytes);
+}
+
+static int extent_check(const struct source *s, const struct ht_extent *x, struct error *e)
+{
+	if (x->section >= HT_SEC_COUNT)
+		return damaged(s->path, e, "a section of unknown type %u", x->section);
+	if (x->raw_bytes % sections[x->section].record_bytes)
+		return damaged(s->path, e, "its %s end within a record", sections[x->section].name);
+	if (x->offset > INT64_MAX || x->stored_bytes > INT64_MAX - x->offset ||
+		x->raw_bytes > INT64_MAX)
+		return damaged(
+			s->path, e, "its %s lie at no possible place", sections[x->section].name);
+	if (x->codec == HT_CODEC_RAW && x->stored_bytes == x->raw_bytes)
+		return 0;
+	if (x->codec == HT_CODEC_ZSTD && x->raw_bytes <= SECTION_MAX_BYTES &&
+		x->stored_bytes <= ZSTD_COMPRESSBOUND(x->raw_bytes) &&
+		x->raw_bytes <= x->stored_bytes * ZSTD_MAX_RATIO + ZSTD_BLOCK_BYTES)
+		return 0;
+	return damaged(s->path, e, "its %s are %llu bytes stored as %llu in encoding %u",
+		sections[x->section].name, (unsigned long long)x->raw_bytes,
+		(unsigned long long)x->stored_bytes, x->codec);
+}
+
+/* Fills in extents and the file's size. That the extents are disjoint bounds all work by the size of the file. */
+static int source_extents(struct source *s, struct error *e)
+{
+	size_t table_bytes = HT_MAX_EXTENTS * sizeof(struct ht_extent), got = 0;
+	uint64_t lowest = UINT64_MAX, total = 0;
+	struct stat st;
+	int rc = -1;
+
+	s->extents = calloc(1, table_bytes);
+	struct ht_extent *sorted = NULL;
+	if (!s->extents)
+		return no_memory(s->path, e);
+	while (got < table_bytes) {
+		ssize_t n = pread(s->fd, (char *)s->extents + got, table_bytes - got,
+			(off_t)(HT_EXTENTS_OFFSET + got));
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return error_set(e, "cannot read %s: %s", s->path, strerror(errno));
+		if (n == 0)
+			break;
+		got += (size_t)n;
+	}
+	if (fstat(s->fd, &st) < 0)
+		return error_set(e, "cannot read %s: %s", s->path, strerror(errno));
+	s->bytes = (uint64_t)st.st_size;
+
+	for (; s->n_extents < HT_MAX_EXTENTS; s->n_extents++) {
+		struct ht_extent *x = &s->extents[s->n_extents];
+		uint64_t end = (s->n_extents + 1) * sizeof(*x);
+		if (HT_EXTENTS_OFFSET + end > lowest)
+			break;
+		if (end > got)
+			return truncated(s, e);
+		if (x->section == HT_SEC_FREE)
+			break;
+		if (extent_check(s, x, e) < 0)
+			return -1;
+		lowest = x->offset < lowest ? x->offset : lowest;
+		total += x->raw_bytes;
+		if (total > INT64_MAX)
+			return damaged(s->path, e, "its sections are too large");
+		s->section_bytes[x->section] += x->raw_bytes;
+	}
+	if (s->n_extents == 0)
+		return 0;
+
+	sorted = malloc(s->n_extents * sizeof(*sorted));
+	if (!sorted)
+		return no_memory(s->path, e);
+	memcpy(sorted, s->extents, s->n_extents * sizeof(*sorted));
+	qsort(sorted, s->n_extents, sizeof(*sorted), extent_by_offset);
+	uint64_t free_from = HT_EXTENTS_OFFSET + s->n_extents * sizeof(*sorted);
+	for (uint32_t i = 0; i < s->n_extents; i++) {
+		if (sorted[i].offset < free_from) {
+			damaged(s->path, e, "its %s overlap other data",
+				sections[sorted[i].section].name);
+			goto out;
+		}
+		free_from = sorted[i].offset + sorted[i].stored_bytes;
+	}
+	rc = 0;
+out:
+	free(sorted);
+	return rc;
+}
+
+static int source_open(struct source *s, const char *path, struct error *e)
+{
+	struct stat st;
+	union {
+		char bytes[sizeof(struct ht_header)];
+		struct ht_header header;
+	} start;
+
+	s->path = path;
+	s->live = MAP_FAILED;
+	/* O_NONBLOCK: a FIFO must not make us wait */
+	s->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (s->fd < 0 || fstat(s->fd, &st) < 0)
+		return error_set(e, "cannot open %s: %s", path, strerror(errno));
+	if (!S_ISREG(st.st_mode))
+		return error_set(e, "%s is not a tally: it is no regular file", path);
+	s->bytes = (uint64_t)st.st_size;
+	size_t bytes = s->bytes < sizeof(start) ? s->bytes : sizeof(start);
+	if (read_at(s, 0, start.bytes, bytes, e) < 0)
+		return -1;
+	size_t magic_bytes =
+		bytes < sizeof(start.header.magic) ? bytes : sizeof(start.header.magic);
+	if (bytes == 0 || memcmp(start.bytes, HT_MAGIC, magic_bytes) != 0)
+		return error_set(e, "%s is not a tally", path);
+	/* the version comes before the size: only ours is known to have our header */
+	if (bytes >= offsetof(struct ht_header, header_bytes) && start.header.version > HT_VERSION)
+		return error_set(e,
+			"%s was written by a newer heaptally: format %u, this one reads %u", path,
+			start.header.version, HT_VERSION);
+	if (bytes < sizeof(start))
+		return truncated(s, e);
+	if (start.header.version != HT_VERSION)
+		return damaged(path, e, "format version %u", start.header.version);
+	if (start.header.header_bytes != sizeof(start.header))
+		return damaged(path, e, "a header of %u bytes", start.header.header_bytes);
+	if (start.header.state > HT_STATE_FINISHED)
+		return damaged(path, e, "state %u", start.header.state);
+	s->live = mmap(NULL, sizeof(struct ht_header), PROT_READ, MAP_SHARED, s->fd, 0);
+	if (s->live == MAP_FAILED)
+		return error_set(e, "cannot map %s: %s", path, strerror(errno));
+	return 0;
+}
+
+static void source_close(struct source *s)
+{
+	if (s->live != MAP_FAILED)
+		munmap((void *)s->live, sizeof(*s->live));
+	if (s->fd >= 0)
+		close(s->fd);
+	free(s->extents);
+}
+
+/*
+ * A record is published after those it refers to. Taken in the opposite order, each count covers whatever the
+ * records counted before it refer to; acquire pairs with the shim's release.
+ */
+static void header_copy(struct ht_header *h, const struct ht_header *live)
+{
+	memcpy(h, live, sizeof(*h));
+#define TAKE(field) (h->field = __atomic_load_n(&live->field, __ATOMIC_ACQUIRE))
+	TAKE(point_generation);
+	TAKE(n_points);
+	TAKE(n_history);
+	TAKE(n_chunks);
+	TAKE(n_regrows);
+	TAKE(n_chains);
+	TAKE(n_buckets);
+	TAKE(n_sites);
+	TAKE(n_modules);
+	TAKE(n_threads);
+	TAKE(strings_bytes);
+#undef TAKE
+}
+
+/* Adds on untrusted values: wraps instead of being undefined. */
+static void add_signed(int64_t *to, int64_t value)
+{
+	*to = (int64_t)((uint64_t)*to + (uint64_t)value);
+}
+
+static void counters_add(
+	struct ht_counters *to, const struct ht_counters *from, const struct ht_header *h)
+{
+	to->allocs += from->allocs;
+	to->alloc_bytes += from->alloc_bytes;
+	to->usable_bytes += from->usable_bytes;
+	add_signed(&to->live_count, from->live_count);
+	add_signed(&to->live_bytes, from->live_bytes);
+	/* a record that only saw frees may have 0 and 0 here, if nobody set them */
+	if (from->max_bytes || from->allocs || from->usable_bytes) {
+		if (from->min_bytes < to->min_bytes)
+			to->min_bytes = from->min_bytes;
+		if (from->max_bytes > to->max_bytes)
+			to->max_bytes = from->max_bytes;
+	}
+	bool passed = !h->rising && h->peak_stamp && from->stamp_row >> 24 >= h->peak_stamp;
+	add_signed(&to->peak_count, passed ? from->peak_count : from->live_count);
+	add_signed(&to->peak_bytes, passed ? from->peak_bytes : from->live_bytes);
+	to->frees += from->frees;
+	to->freed_bytes += from->freed_bytes;
+	to->temporary += from->temporary;
+	to->foreign_frees += from->foreign_frees;
+	to->lifetime_ticks += from->lifetime_ticks;
+	for (int i = 0; i < (int)HT_LIFETIME_BINS; i++) {
+		uint32_t sum = to->lifetimes[i] + from->lifetimes[i];
+		to->lifetimes[i] = sum < from->lifetimes[i] ? UINT32_MAX : sum;
+	}
+}
+
+/* Zero all over; a fresh chunk has min_bytes set already. */
+static bool record_unused(const struct ht_counters *r)
+{
+	uint64_t words[sizeof(*r) / sizeof(uint64_t)], any = 0;
+
+	memcpy(words, r, sizeof(words));
+	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
+		any |= i == offsetof(struct ht_counters, min_bytes) / sizeof(*words) ? 0 : words[i];
+	return any == 0;
+}
+
+static void merge_records(struct merge *m, uint64_t first, const struct ht_counters *r, size_t n)
+{
+	struct tally *t = m->t;
+
+	for (size_t i = 0; i < n; i++, r++) {
+		uint64_t record = first + i;
+		uint32_t chunk = (uint32_t)(record / HT_CHUNK_RECORDS);
+		uint32_t bucket = m->chunks[chunk].first_bucket + record % HT_CHUNK_RECORDS;
+		uint32_t row = r->stamp_row & 0xffffff;
+		if (bucket >= t->n_buckets)
+			continue; /* the last buckets of a chunk may not be there yet */
+		if (record_unused(r))
+			continue;
+		counters_add(&t->counters[bucket], r, &t->header);
+		if (row != HT_NO_ROW && row < m->n_rows && m->rows[row].bucket == bucket &&
+			m->rows[row].chunk == chunk) {
+			m->row_states[row].linked = true;
+			m->row_states[row].live_bytes = r->live_bytes;
+		}
+	}
+}
+
+/* The records of one raw extent, a block at a time: there may be gigabytes of them. */
+static int merge_raw(struct merge *m, const struct source *s, const struct ht_extent *x,
+	uint64_t first, uint64_t n, struct error *e)
+{
+	const size_t size = sizeof(struct ht_counters);
+	struct ht_counters *block = malloc(BLOCK_RECORDS * size);
+	int rc = 0;
+
+	if (!block)
+		return no_memory(s->path, e);
+	for (uint64_t i = 0; i < n && rc == 0; i += BLOCK_RECORDS) {
+		size_t step = n - i < BLOCK_RECORDS ? n - i : BLOCK_RECORDS;
+		rc = read_at(s, x->offset + i * size, block, step * size, e);
+		if (rc == 0)
+			merge_records(m, first + i, block, step);
+	}
+	free(block);
+	return rc;
+}
+
+static int merge_extents(struct merge *m, const struct source *s, struct error *e)
+{
+	const size_t size = sizeof(struct ht_counters);
+	uint64_t need = (uint64_t)m->n_chunks * HT_CHUNK_RECORDS, at = 0;
+
+	if (section_check(s, HT_SEC_COUNTERS, need * size, e) < 0)
+		return -1;
+	for (uint32_t i = 0; i < s->n_extents && at < need; i++) {
+		const struct ht_extent *x = &s->extents[i];
+		if (x->section != HT_SEC_COUNTERS)
+			continue;
+		uint64_t n = x->raw_bytes / size < need - at ? x->raw_bytes / size : need - at;
+		if (x->codec == HT_CODEC_ZSTD) {
+			struct ht_counters *records = malloc(x->raw_bytes + 1);
+			if (!records)
+				return no_memory(s->path, e);
+			int rc = extent_inflate(s, x, records, e);
+			if (rc == 0)
+				merge_records(m, at, records, n);
+			free(records);
+			if (rc < 0)
+				return -1;
+		} else if (merge_raw(m, s, x, at, n, e) < 0) {
+			return -1;
+		}
+		at += n;
+	}
+	return 0;
+}
+
+/*
+ * Adds a row to its bucket's curve. Coarsening keeps every second value, the odd indices; point k of now was
+ * point (k + 1) * 2^behind - 1 when the row was written.
+ */
+static void curve_add(int64_t *to, uint32_t n_points, const struct ht_history *row, uint32_t behind,
+	int64_t live_bytes)
+{
+	for (uint32_t k = 0; k < n_points; k++) {
+		uint32_t i = HT_TIMELINE_POINTS;
+		if (behind < 10 && ((k + 1) << behind) - 1 < HT_TIMELINE_POINTS)
+			i = ((k + 1) << behind) - 1;
+		if (i < row->first)
+			continue;
+		add_signed(&to[k],
+			i < row->next && i < HT_TIMELINE_POINTS ? row->live_bytes[i] : live_bytes);
+	}
+}
+
+/* A row is of use when its record knows it, and no newer than the timeline (the host may be at it just now). */
+static bool row_usable(const struct merge *m, uint32_t row)
+{
+	return m->row_states[row].linked &&
+	       m->rows[row].generation <= m->t->header.point_generation;
+}
+
+static int curves_make(struct merge *m, const struct source *s, struct error *e)
+{
+	struct tally *t = m->t;
+	uint32_t *place =
+		calloc(t->n_buckets, sizeof(*place)); /* 1 + index of the bucket's curve */
+	int rc = -1;
+
+	if (!place)
+		return no_memory(s->path, e);
+	for (uint32_t i = 1; i < m->n_rows; i++)
+		if (row_usable(m, i) && !place[m->rows[i].bucket]) {
+			place[m->rows[i].bucket] = 1;
+			t->n_curves++;
+		}
+	t->curves = calloc(t->n_curves + 1, sizeof(*t->curves));
+	if (!t->curves) {
+		no_memory(s->path, e);
+		goto out;
+	}
+	for (uint32_t bucket = 0, n = 0; bucket < t->n_buckets; bucket++) {
+		if (!place[bucket])
+			continue;
+		t->curves[n].bucket = bucket;
+		t->curves[n].live_bytes = calloc(t->n_points + 1, sizeof(int64_t));
+		if (!t->curves[n].live_bytes) {
+			no_memory(s->path, e);
+			goto out;
+		}
+		place[bucket] = ++n;
+	}
+	for (uint32_t i = 1; i < m->n_rows; i++)
+		if (row_usable(m, i))
+			curve_add(t->curves[place[m->rows[i].bucket] - 1].live_bytes, t->n_points,
+				&m->rows[i], t->header.point_generation - m->rows[i].generation,
+				m->row_states[i].live_bytes);
+	rc = 0;
+out:
+	free(place);
+	return rc;
+}
+
+static int load_counters(struct tally *t, const struct source *s, struct error *e)
+{
+	struct merge m = {.t = t, .n_chunks = t->header.n_chunks, .n_rows = t->header.n_history};
+	uint64_t bytes = (uint64_t)t->n_buckets * sizeof(*t->counters);
+	int rc = -1;
+
+	if (bytes > SECTION_MAX_BYTES)
+		return damaged(s->path, e, "it claims %u buckets", t->n_buckets);
+	t->counters = calloc(1, bytes);
+	m.chunks = section_load(s, HT_SEC_CHUNKS, m.n_chunks, e);
+	if (!m.chunks)
+		goto out;
+	m.rows = section_load(s, HT_SEC_HISTORY, m.n_rows, e);
+	if (!m.rows)
+		goto out;
+	m.row_states = calloc((size_t)m.n_rows + 1, sizeof(*m.row_states));
+	if (!t->counters || !m.row_states) {
+		no_memory(s->path, e);
+		goto out;
+	}
+	for (uint32_t i = 0; i < m.n_chunks; i++)
+		if (m.chunks[i].first_bucket >= t->n_buckets ||
+			m.chunks[i].first_bucket % HT_CHUNK_RECORDS) {
+			damaged(s->path, e, "chunk %u is for bucket %u", i,
+				m.chunks[i].first_bucket);
+			goto out;
+		}
+	for (uint32_t i = 1; i < m.n_rows; i++)
+		if (m.rows[i].bucket >= t->n_buckets || m.rows[i].chunk >= m.n_chunks) {
+			damaged(s->path, e, "history row %u is for bucket %u in chunk %u", i,
+				m.rows[i].bucket, m.rows[i].chunk);
+			goto out;
+		}
+	for (uint32_t i = 0; i < t->n_buckets; i++)
+		t->counters[i].min_bytes = UINT64_MAX;
+	if (merge_extents(&m, s, e) < 0)
+		goto out;
+	rc = curves_make(&m, s, e);
+out:
+	free(m.chunks);
+	free(m.rows);
+	free(m.row_states);
+	return rc;
+}
+
+/* A timeline that was being coarsened is in order only up to some point: the rest goes. */
+static void order_points(struct tally *t)
+{
+	for (uint32_t i = 1; i < t->n_points; i++)
+		if (t->points[i].ticks < t->points[i - 1].ticks)
+			t->n_points = i;
+	t->header.n_points = t->n_points;
+}
+
+/* Free slots of the thread table go. */
+static void pack_threads(struct tally *t)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < t->n_threads; i++) {
+		if (!t->threads[i].threads)
+			continue;
+		t->threads[n] = t->threads[i];
+		t->threads[n++].name[sizeof(t->threads[0].name) - 1] = 0;
+	}
+	t->n_threads = t->header.n_threads = n;
+}
+
+/* Ends the blob in NUL if it is empty; a string that is not ended is damage. */
+static int check_blob(
+	const struct source *s, char *blob, size_t *bytes, const char *what, struct error *e)
+{
+	if (*bytes == 0)
+		*bytes = 1; /* section_load left room for one, and it is 0 */
+	if (blob[0] || blob[*bytes - 1])
+		return damaged(s->path, e, "its %s do not start and end in NUL", what);
+	return 0;
+}
+
+static int check_modules(const struct tally *t, const struct source *s, struct error *e)
+{
+	for (uint32_t i = 0; i < t->n_modules; i++) {
+		const struct ht_module *m = &t->modules[i];
+		if (m->path >= t->strings_bytes || m->build_id_bytes > sizeof(m->build_id))
+			return damaged(s->path, e, "module %u has no path or build-id", i);
+	}
+	return 0;
+}
+
+static int check_sites(const struct tally *t, const struct source *s, struct error *e)
+{
+	if (t->sites[0].parent || t->sites[0].module || t->sites[0].offset != HT_PSEUDO_ROOT)
+		return damaged(s->path, e, "its first site is not the root");
+	for (uint32_t i = 1; i < t->n_sites; i++) {
+		const struct ht_site *site = &t->sites[i];
+		if (site->parent >= i)
+			return damaged(s->path, e, "site %u has parent %u", i, site->parent);
+		if (site->module >= t->n_modules ||
+			(site->module == 0 && site->offset >= HT_PSEUDO_COUNT))
+			return damaged(s->path, e, "site %u is in no module", i);
+	}
+	return 0;
+}
+
+static int check_buckets(const struct tally *t, const struct source *s, struct error *e)
+{
+	for (uint32_t i = 0; i < t->n_buckets; i++) {
+		const struct ht_bucket *b = &t->buckets[i];
+		if (b->site >= t->n_sites || b->size_class >= HT_SIZE_CLASSES || b->align > 64 ||
+			b->source > HT_SOURCE_ADOPTED)
+			return damaged(s->path, e, "bucket %u has site %u, size class %u", i,
+				b->site, b->size_class);
+	}
+	for (uint32_t i = 0; i < t->n_regrows; i++)
+		if (t->regrows[i].from >= t->n_buckets || t->regrows[i].to >= t->n_buckets)
+			return damaged(s->path, e, "regrow %u is from bucket %u to %u", i,
+				t->regrows[i].from, t->regrows[i].to);
+	for (uint32_t i = 0; i < t->n_chains; i++)
+		if (t->chains[i].origin >= t->n_buckets ||
+			t->chains[i].size_class >= HT_SIZE_CLASSES)
+			return damaged(
+				s->path, e, "chain %u starts in bucket %u", i, t->chains[i].origin);
+	return 0;
+}
+
+static int check_names(const struct tally *t, const struct source *s, struct error *e)
+{
+	for (uint32_t i = 0; i < t->n_functions; i++) {
+		const struct ht_function *f = &t->functions[i];
+		if (f->name >= t->names_bytes || f->file >= t->names_bytes ||
+			f->module >= t->n_modules)
+			return damaged(s->path, e, "function %u has no name or module", i);
+	}
+	for (uint32_t i = 0; i < t->n_frames; i++)
+		if (t->frames[i].function >= t->n_functions)
+			return damaged(s->path, e, "frame %u has no function", i);
+	for (uint32_t i = 0; i < t->n_locations; i++) {
+		const struct ht_location *l = &t->locations[i], *before = l - 1;
+		if (l->module >= t->n_modules || l->n_frames == 0 ||
+			l->first_frame >= t->n_frames || l->n_frames > t->n_frames - l->first_frame)
+			return damaged(s->path, e, "location %u has no module or frames", i);
+		if (i && (l->module < before->module ||
+				 (l->module == before->module && l->offset <= before->offset)))
+			return damaged(s->path, e, "its locations are not sorted");
+	}
+	return 0;
+}
+
+static int load_names(struct tally *t, const struct source *s, struct error *e)
+{
+	uint32_t n[HT_SEC_COUNT] = {0};
+
+	if (!s->section_bytes[HT_SEC_NAMES])
+		return 0;
+	for (uint32_t i = HT_SEC_FUNCTIONS; i <= HT_SEC_LOCATIONS; i++) {
+		/* fits: at least 8 bytes a record */
+		if (s->section_bytes[i] > SECTION_MAX_BYTES)
+			return damaged(
+				s->path, e, "its %s are larger than 4 GiB", sections[i].name);
+		n[i] = (uint32_t)(s->section_bytes[i] / sections[i].record_bytes);
+	}
+	t->names_bytes = s->section_bytes[HT_SEC_NAMES];
+	t->n_functions = n[HT_SEC_FUNCTIONS];
+	t->n_frames = n[HT_SEC_FRAMES];
+	t->n_locations = n[HT_SEC_LOCATIONS];
+	if (!(t->names = section_load(s, HT_SEC_NAMES, t->names_bytes, e)) ||
+		!(t->functions = section_load(s, HT_SEC_FUNCTIONS, t->n_functions, e)) ||
+		!(t->frames = section_load(s, HT_SEC_FRAMES, t->n_frames, e)) ||
+		!(t->locations = section_load(s, HT_SEC_LOCATIONS, t->n_locations, e)) ||
+		check_blob(s, t->names, &t->names_bytes, "names", e) < 0)
+		return -1;
+	return check_names(t, s, e);
+}
+
+static int load(struct tally *t, const struct source *s, struct error *e)
+{
+	struct ht_header *h = &t->header;
+
+	t->strings_bytes = h->strings_bytes;
+	t->n_modules = h->n_modules;
+	t->n_sites = h->n_sites;
+	t->n_buckets = h->n_buckets;
+	t->n_regrows = h->n_regrows;
+	t->n_chains = h->n_chains;
+	t->n_threads = h->n_threads;
+	t->n_points = h->n_points;
+	if (h->n_points > HT_TIMELINE_POINTS || h->peak_stamp >> 40)
+		return damaged(s->path, e, "%u points on its timeline, peak stamp %llu",
+			h->n_points, (unsigned long long)h->peak_stamp);
+	if (!(t->strings = section_load(s, HT_SEC_STRINGS, t->strings_bytes, e)) ||
+		!(t->modules = section_load(s, HT_SEC_MODULES, t->n_modules, e)) ||
+		!(t->sites = section_load(s, HT_SEC_SITES, t->n_sites, e)) ||
+		!(t->buckets = section_load(s, HT_SEC_BUCKETS, t->n_buckets, e)) ||
+		!(t->regrows = section_load(s, HT_SEC_REGROWS, t->n_regrows, e)) ||
+		!(t->chains = section_load(s, HT_SEC_CHAINS, t->n_chains, e)) ||
+		!(t->threads = section_load(s, HT_SEC_THREADS, t->n_threads, e)) ||
+		!(t->points = section_load(s, HT_SEC_TIMELINE, t->n_points, e)))
+		return -1;
+	/* a process killed at its very start may have no root yet; a zero record is one */
+	h->n_modules = t->n_modules += !t->n_modules;
+	h->n_sites = t->n_sites += !t->n_sites;
+	h->n_buckets = t->n_buckets += !t->n_buckets;
+	order_points(t);
+	pack_threads(t);
+	if (check_blob(s, t->strings, &t->strings_bytes, "strings", e) < 0)
+		return -1;
+	h->strings_bytes = t->strings_bytes;
+	if (h->program >= t->strings_bytes || h->exe >= t->strings_bytes ||
+		h->command >= t->strings_bytes || h->cwd >= t->strings_bytes)
+		return damaged(s->path, e, "its header names strings that do not exist");
+	if (check_modules(t, s, e) < 0 || check_sites(t, s, e) < 0 || check_buckets(t, s, e) < 0 ||
+		load_counters(t, s, e) < 0 || load_names(t, s, e) < 0)
+		return -1;
+	return 0;
+}
+
+int tally_read(struct tally *t, const char *path, struct error *e)
+{
+	struct source s;
+	int rc = -1;
+
+	for (int i = 0; i < COARSENING_TRIES; i++) {
+		memset(&s, 0, sizeof(s));
+		memset(t, 0, sizeof(*t));
+		rc = source_open(&s, path, e);
+		if (rc == 0) {
+			header_copy(&t->header, s.live);
+			rc = source_extents(&s, e);
+		}
+		if (rc == 0)
+			rc = load(t, &s, e);
+		if (rc == 0 && !(t->path = strdup(path)))
+			rc = no_memory(path, e);
+		/* points and history rows belong together: read again when they were coarsened meanwhile */
+		bool moved = s.live != MAP_FAILED &&
+			     t->header.point_generation !=
+				     __atomic_load_n(&s.live->point_generation, __ATOMIC_ACQUIRE);
+		source_close(&s);
+		if (rc < 0 || (moved && i + 1 < COARSENING_TRIES))
+			tally_release(t);
+		if (rc < 0 || !moved)
+			break;
+	}
+	return rc;
+}
+
+void tally_release(struct tally *t)
+{
+	for (uint32_t i = 0; i < t->n_curves && t->curves; i++)
+		free(t->curves[i].live_bytes);
+	free(t->path);
+	free(t->strings);
+	free(t->modules);
+	free(t->sites);
+	free(t->buckets);
+	free(t->counters);
+	free(t->regrows);
+	free(t->chains);
+	free(t->threads);
+	free(t->points);
+	free(t->curves);
+	free(t->names);
+	free(t->functions);
+	free(t->frames);
+	free(t->locations);
+	memset(t, 0, sizeof(*t));
+}
+
+uint64_t tally_ns(const struct tally *t, uint64_t ticks)
+{
+	const struct ht_header *h = &t->header;
+
+	if (ticks <= h->start_ticks || h->last_ticks <= h->start_ticks || h->last_ns <= h->start_ns)
+		return 0;
+	unsigned __int128 ns = (unsigned __int128)(ticks - h->start_ticks) *
+			       (h->last_ns - h->start_ns) / (h->last_ticks - h->start_ticks);
+	return ns > UINT64_MAX ? UINT64_MAX : (uint64_t)ns;
+}
+
+const struct ht_location *tally_location(const struct tally *t, uint16_t module, uint64_t offset)
+{
+	uint32_t low = 0, high = t->n_locations;
+
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+		const struct ht_location *l = &t->locations[middle];
+		if (l->module == module && l->offset == offset)
+			return l;
+		if (l->module < module || (l->module == module && l->offset < offset))
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return NULL;
+}

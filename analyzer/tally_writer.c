@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A tally in memory to a finished file: threads merged, peaks resolved, names included, one zstd extent per section.
+ * See preload/FORMAT.md, "Finished".
+ */
+#include "tally.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <zstd.h>
+
+/* Measured on 90 MB: from 6 to 9 costs 1.7 times the time for 6% of size, from 9 to 15 20 times for as much. */
+#define LEVEL        9
+#define MAX_SECTIONS (HT_SEC_COUNT - 1)
+
+struct image {
+	struct ht_header header;
+	struct ht_extent extents[MAX_SECTIONS];
+	void *data[MAX_SECTIONS];
+	uint32_t n_extents;
+};
+
+static int no_memory(const char *path, struct error *e)
+{
+	return error_set(e, "%s: not enough memory to write it", path);
+}
+
+/* Compresses a section as the image's next extent; an empty one has none. */
+static int image_add(struct image *image, ZSTD_CCtx *zstd, enum ht_section section,
+	const void *records, size_t bytes)
+{
+	struct ht_extent *x = &image->extents[image->n_extents];
+	size_t bound = ZSTD_compressBound(bytes);
+
+	if (bytes == 0)
+		return 0;
+	char *data = malloc(bound);
+	if (!data)
+		return -1;
+	size_t stored = ZSTD_compressCCtx(zstd, data, bound, records, bytes, LEVEL);
+	if (ZSTD_isError(stored)) {
+		free(data);
+		return -1;
+	}
+	x->section = section;
+	x->codec = HT_CODEC_ZSTD;
+	x->stored_bytes = stored;
+	x->raw_bytes = bytes;
+	char *fitting = realloc(data, stored);
+	image->data[image->n_extents++] = fitting ? fitting : data;
+	return 0;
+}
+
+/*
+ * Chunk i is for buckets 16i and following. The stamp says that peak_count and peak_bytes are to be believed; a tally
+ * that was still rising has them equal to the live ones, so that either rule reads them back.
+ */
+static int image_counters(struct image *image, ZSTD_CCtx *zstd, const struct tally *t)
+{
+	uint32_t n_chunks = (t->n_buckets + HT_CHUNK_RECORDS - 1) / HT_CHUNK_RECORDS;
+	size_t bytes = (size_t)n_chunks * HT_CHUNK_RECORDS * sizeof(struct ht_counters);
+	struct ht_chunk *chunks = calloc(n_chunks, sizeof(*chunks));
+	struct ht_counters *counters = calloc(1, bytes);
+	int rc = -1;
+
+	if (!chunks || !counters)
+		goto out;
+	for (uint32_t i = 0; i < n_chunks; i++)
+		chunks[i].first_bucket = i * HT_CHUNK_RECORDS;
+	memcpy(counters, t->counters, t->n_buckets * sizeof(*counters));
+	for (uint32_t i = 0; i < t->n_buckets; i++)
+		counters[i].stamp_row = t->header.peak_stamp << 24;
+	for (uint32_t i = 0; i < t->n_curves; i++)
+		counters[t->curves[i].bucket].stamp_row |= i + 1;
+	image->header.n_chunks = n_chunks;
+	rc = image_add(image, zstd, HT_SEC_CHUNKS, chunks, n_chunks * sizeof(*chunks));
+	if (rc == 0)
+		rc = image_add(image, zstd, HT_SEC_COUNTERS, counters, bytes);
+out:
+	free(chunks);
+	free(counters);
+	return rc;
+}
+
+/* One row a bucket, complete. */
+static int image_history(struct image *image, ZSTD_CCtx *zstd, const struct tally *t)
+{
+	size_t n = t->n_curves ? (size_t)t->n_curves + 1 : 0;
+	struct ht_history *rows = calloc(n + 1, sizeof(*rows));
+
+	if (!rows)
+		return -1;
+	for (uint32_t i = 0; i < t->n_curves; i++) {
+		struct ht_history *row = &rows[i + 1];
+		row->bucket = t->curves[i].bucket;
+		row->chunk = row->bucket / HT_CHUNK_RECORDS;
+		row->generation = t->header.point_generation;
+		row->next = t->n_points;
+		memcpy(row->live_bytes, t->curves[i].live_bytes, t->n_points * sizeof(int64_t));
+	}
+	image->header.n_history = (uint32_t)n;
+	int rc = image_add(image, zstd, HT_SEC_HISTORY, rows, n * sizeof(*rows));
+	free(rows);
+	return rc;
+}
+
+static int image_make(struct image *image, ZSTD_CCtx *zstd, const struct tally *t)
+{
+	struct ht_header *h = &image->header;
+
+	*h = t->header;
+	memcpy(h->magic, HT_MAGIC, sizeof(h->magic));
+	h->version = HT_VERSION;
+	h->header_bytes = sizeof(*h);
+	h->state = HT_STATE_FINISHED;
+	h->strings_bytes = t->strings_bytes;
+	h->n_modules = t->n_modules;
+	h->n_sites = t->n_sites;
+	h->n_buckets = t->n_buckets;
+	h->n_regrows = t->n_regrows;
+	h->n_chains = t->n_chains;
+	h->n_threads = t->n_threads;
+	h->n_points = t->n_points;
+	if (image_add(image, zstd, HT_SEC_STRINGS, t->strings, t->strings_bytes) < 0 ||
+		image_add(image, zstd, HT_SEC_MODULES, t->modules,
+			t->n_modules * sizeof(*t->modules)) < 0 ||
+		image_add(image, zstd, HT_SEC_SITES, t->sites, t->n_sites * sizeof(*t->sites)) <
+			0 ||
+		image_add(image, zstd, HT_SEC_BUCKETS, t->buckets,
+			t->n_buckets * sizeof(*t->buckets)) < 0 ||
+		image_counters(image, zstd, t) < 0 ||
+		image_add(image, zstd, HT_SEC_REGROWS, t->regrows,
+			t->n_regrows * sizeof(*t->regrows)) < 0 ||
+		image_add(image, zstd, HT_SEC_CHAINS, t->chains, t->n_chains * sizeof(*t->chains)) <
+			0 ||
+		image_add(image, zstd, HT_SEC_THREADS, t->threads,
+			t->n_threads * sizeof(*t->threads)) < 0 ||
+		image_add(image, zstd, HT_SEC_TIMELINE, t->points,
+			t->n_points * sizeof(*t->points)) < 0 ||
+		image_history(image, zstd, t) < 0)
+		return -1;
+	if (t->names && (image_add(image, zstd, HT_SEC_FUNCTIONS, t->functions,
+				 t->n_functions * sizeof(*t->functions)) < 0 ||
+				image_add(image, zstd, HT_SEC_FRAMES, t->frames,
+					t->n_frames * sizeof(*t->frames)) < 0 ||
+				image_add(image, zstd, HT_SEC_LOCATIONS, t->locations,
+					t->n_locations * sizeof(*t->locations)) < 0 ||
+				image_add(image, zstd, HT_SEC_NAMES, t->names, t->names_bytes) < 0))
+		return -1;
+	uint64_t offset = HT_EXTENTS_OFFSET + image->n_extents * sizeof(struct ht_extent);
+	for (uint32_t i = 0; i < image->n_extents; i++) {
+		image->extents[i].offset = offset;
+		offset += image->extents[i].stored_bytes;
+	}
+	return 0;
+}
+
+static int write_all(int fd, const void *from, size_t bytes)
+{
+	while (bytes > 0) {
+		ssize_t n = write(fd, from, bytes);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -1;
+		from = (const char *)from + n;
+		bytes -= (size_t)n;
+	}
+	return 0;
+}
+
+/* 0, or -1 with errno. */
+static int image_write(const struct image *image, int fd)
+{
+	char page[HT_EXTENTS_OFFSET] = {0};
+
+	memcpy(page, &image->header, sizeof(image->header));
+	if (write_all(fd, page, sizeof(page)) < 0 ||
+		write_all(fd, image->extents, image->n_extents * sizeof(struct ht_extent)) < 0)
+		return -1;
+	for (uint32_t i = 0; i < image->n_extents; i++)
+		if (write_all(fd, image->data[i], image->extents[i].stored_bytes) < 0)
+			return -1;
+	return 0;
+}
+
+/* A new file beside `target`; its name goes to *name. Mode as umask has it, which mkstemp would not. */
+static int open_beside(const char *target, char **name)
+{
+	for (int i = 0; i < 100; i++) {
+		if (asprintf(name, "%s.%ld.%d", target, (long)getpid(), i) < 0) {
+			*name = NULL;
+			errno = ENOMEM;
+			return -1;
+		}
+		int fd = open(*name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+		if (fd >= 0 || errno != EEXIST)
+			return fd;
+		free(*name);
+		*name = NULL;
+	}
+	return -1;
+}
+
+/* Writes the image beside path and renames it over it. */
+static int image_save(const struct image *image, const char *path, struct error *e)
+{
+	struct stat st;
+	char *target = realpath(path, NULL); /* a symbolic link stays one */
+	char *beside = NULL;
+	int rc = -1, fd = -1;
+
+	if (!target)
+		target = strdup(path);
+	if (!target)
+		return no_memory(path, e);
+	if (stat(target, &st) == 0 && !S_ISREG(st.st_mode)) {
+		error_set(e, "cannot write %s: it is no regular file", path);
+		goto out;
+	}
+	fd = open_beside(target, &beside);
+	if (fd < 0) {
+		error_set(e, "cannot write %s: %s", path, strerror(errno));
+		goto out;
+	}
+	rc = image_write(image, fd);
+	if (close(fd) < 0) /* where some file systems tell of a full disk */
+		rc = -1;
+	if (rc == 0)
+		rc = rename(beside, target);
+	if (rc < 0) {
+		error_set(e, "cannot write %s: %s", path, strerror(errno));
+		unlink(beside);
+	}
+out:
+	free(beside);
+	free(target);
+	return rc;
+}
+
+int tally_write(const struct tally *t, const char *path, struct error *e)
+{
+	struct image *image = calloc(1, sizeof(*image));
+	ZSTD_CCtx *zstd = ZSTD_createCCtx();
+	int rc = -1;
+
+	if (image && zstd && image_make(image, zstd, t) == 0)
+		rc = image_save(image, path, e);
+	else
+		no_memory(path, e);
+	for (uint32_t i = 0; image && i < image->n_extents; i++)
+		free(image->data[i]);
+	free(image);
+	ZSTD_freeCCtx(zstd);
+	return rc;
+}

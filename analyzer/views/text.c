@@ -1,0 +1,488 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The report for a terminal. Numbers come first in fixed columns and names last, so that long names cost nothing but
+ * their own end, and columns stay where they are from report to report.
+ */
+#include "text.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "utf8.h"
+
+#define SPARK_COLUMNS     60
+#define BAR_COLUMNS       30
+#define MAPPED_ROWS       4
+#define NAME_AT           36 /* where put_figures leaves the cursor */
+#define MODULE_AT         29
+#define CONTEXT_AT        11 /* under the share */
+#define CONTEXT_VIA       24
+#define CONTEXT_VIA_ALONE 36 /* without a file and line beside it */
+#define CONTEXT_FILE      20
+
+struct text {
+	FILE *out;
+	unsigned columns;
+	bool style;
+};
+
+static void dim(const struct text *t, bool on)
+{
+	if (t->style)
+		fputs(on ? "\033[2m" : "\033[0m", t->out);
+}
+
+static void heading(const struct text *t, const char *title)
+{
+	fprintf(t->out, "\n%s%s%s\n", t->style ? "\033[1m" : "", title, t->style ? "\033[0m" : "");
+}
+
+/* Columns that clean text takes, as utf8_fit counts them. */
+static unsigned width(const char *clean)
+{
+	unsigned n = 0;
+
+	while (clean[utf8_fit(clean, n)])
+		n++;
+	return n;
+}
+
+/* As much of clean text as fits in `columns`, "…" where it was cut. Returns the columns used. */
+static unsigned put_cut(const struct text *t, const char *clean, unsigned columns)
+{
+	if (!clean[utf8_fit(clean, columns)]) {
+		fputs(clean, t->out);
+		return width(clean);
+	}
+	fprintf(t->out, "%.*s…", (int)utf8_fit(clean, columns - 1), clean);
+	return columns;
+}
+
+/* The full name where it fits, else shortened the Rust way, and by force when that is not enough. */
+static unsigned put_name(const struct text *t, const char *name, unsigned columns)
+{
+	char brief[512];
+
+	if (!name[utf8_fit(name, columns)])
+		return put_cut(t, name, columns);
+	rust_name_short(brief, columns + 1 < sizeof(brief) ? columns + 1 : sizeof(brief), name);
+	return put_cut(t, brief, columns);
+}
+
+/* Words of clean text on lines of their own, from column `at` (where the cursor is) to the right edge. */
+static void put_wrapped(const struct text *t, const char *clean, unsigned at)
+{
+	unsigned room = t->columns - at;
+
+	while (clean[utf8_fit(clean, room)]) {
+		size_t n = utf8_fit(clean, room), space = n;
+		while (space && clean[space] != ' ')
+			space--;
+		n = space ? space : n;
+		fprintf(t->out, "%.*s\n%*s", (int)n, clean, (int)at, "");
+		clean += n + (clean[n] == ' ');
+	}
+	fprintf(t->out, "%s\n", clean);
+}
+
+__attribute__((format(printf, 3, 4))) static void put_field(
+	const struct text *t, const char *label, const char *format, ...)
+{
+	char *value;
+	va_list ap;
+
+	va_start(ap, format);
+	int n = vasprintf(&value, format, ap);
+	va_end(ap);
+	if (n < 0)
+		return;
+	fprintf(t->out, "  %-12s ", label);
+	put_wrapped(t, value, 15);
+	free(value);
+}
+
+static void put_summary(const struct text *t, const struct report *r)
+{
+	const struct report_summary *s = &r->summary;
+	const char *end = s->end == REPORT_EXITED ? ", exited"
+			  : s->end == REPORT_CUT  ? ", killed or still running"
+						  : "";
+	char a[REPORT_FIGURE], b[REPORT_FIGURE], c[REPORT_FIGURE];
+
+	put_field(t, "program", "%s, pid %u%s%s", s->program, s->pid,
+		s->generation ? ", forked" : "", end);
+	fprintf(t->out, "  %-12s ", "command");
+	put_cut(t, s->command, t->columns - 15);
+	fputc('\n', t->out);
+	put_field(t, "time", "%s wall, %s CPU, %s thread%s", report_time(a, s->wall_ns),
+		report_time(b, s->cpu_ns), report_exact(c, s->threads), s->threads == 1 ? "" : "s");
+	put_field(t, "peak", "%s in %s blocks, at %s", report_bytes(a, s->peak_bytes),
+		report_exact(b, s->peak_count), report_time(c, s->peak_ns));
+	put_field(t, "leaked", "%s in %s blocks live at %s", report_bytes(a, s->leaked_bytes),
+		report_exact(b, s->leaked_count),
+		s->end == REPORT_CUT ? "the last record" : "the end");
+	put_field(t, "requested", "%s; the allocator added %s of slack (%s)",
+		report_bytes(a, s->requested_bytes), report_bytes(b, s->slack_bytes),
+		report_share(c, s->slack_share));
+	put_field(t, "allocations", s->zero_sizes ? "%s, %s of them of 0 bytes" : "%s",
+		report_exact(a, s->total.allocs), report_exact(b, s->zero_sizes));
+	put_field(t, "reallocs", "%s, copying %s", report_exact(a, s->total.reallocs),
+		report_bytes(b, s->copied_bytes));
+	put_field(t, "frees", "%s, %s of them by another thread", report_exact(a, s->total.frees),
+		report_exact(b, s->total.foreign_frees));
+	put_field(t, "temporary", "%s (%s of allocations and reallocs)",
+		report_exact(a, s->total.temporary), report_share(b, s->temporary_share));
+}
+
+static void put_notes(const struct text *t, const struct report *r)
+{
+	if (!r->n_notes)
+		return;
+	heading(t, "Notable");
+	for (uint32_t i = 0; i < r->n_notes; i++) {
+		fputs("  - ", t->out);
+		put_wrapped(t, r->notes[i].text, 4);
+	}
+}
+
+static void put_columns(const struct text *t, const struct report *r, const char *what)
+{
+	bool bytes = profile_metric_is_bytes(r->by);
+
+	fprintf(t->out, "  %7s  %5s  %7s  %7s  %s\n",
+		r->by == METRIC_TEMPORARY ? "temp" : profile_metric_name(r->by), "share",
+		bytes ? (r->by == METRIC_BYTES ? "count" : "blocks")
+		      : (r->by == METRIC_COUNT ? "bytes" : "count"),
+		"average", what);
+}
+
+static void put_figures(
+	const struct text *t, const struct report *r, const struct report_figures *f)
+{
+	char a[REPORT_FIGURE], b[REPORT_FIGURE], c[REPORT_FIGURE], d[REPORT_FIGURE];
+
+	fprintf(t->out, "  %7s  %5s  %7s  %7s  ",
+		profile_metric_is_bytes(r->by) ? report_bytes(a, f->value)
+					       : report_count(a, f->value),
+		report_share(b, f->share),
+		r->by == METRIC_COUNT ? report_bytes(c, f->bytes) : report_count(c, f->count),
+		report_bytes(d, f->average_bytes));
+}
+
+static void put_context(const struct text *t, const struct report_blame *row)
+{
+	const char *slash = row->file ? strrchr(row->file, '/') : NULL;
+	const char *file = slash ? slash + 1 : row->file;
+	unsigned room = t->columns - CONTEXT_AT;
+	char *at = NULL;
+
+	if (!row->inner && !row->caller && !file)
+		return;
+	if (file && asprintf(&at, row->line ? "%s:%u" : "%s", file, row->line) < 0)
+		at = NULL;
+	fprintf(t->out, "%*s", CONTEXT_AT, "");
+	dim(t, true);
+	if (row->inner) {
+		fputs("via ", t->out);
+		room -= 5 + put_name(t, row->inner, at ? CONTEXT_VIA : CONTEXT_VIA_ALONE);
+		fputs(at || row->caller ? " " : "", t->out);
+	}
+	if (at) {
+		fputs("at ", t->out);
+		room -= 4 + put_cut(t, at, CONTEXT_FILE);
+		fputs(row->caller ? " " : "", t->out);
+	}
+	if (row->caller) {
+		fputs("from ", t->out);
+		put_name(t, row->caller, room - 5);
+	}
+	dim(t, false);
+	fputc('\n', t->out);
+	free(at);
+}
+
+static void put_blames(const struct text *t, const struct report *r)
+{
+	static const char *const titles[METRIC_N] = {
+		[METRIC_PEAK] = "Functions by peak: who held the bytes live at the peak",
+		[METRIC_BYTES] = "Functions by bytes: who requested most over the run",
+		[METRIC_COUNT] = "Functions by count: who allocated and reallocated most often",
+		[METRIC_TEMPORARY] =
+			"Functions by temporary: freed before the thread's next allocation",
+		[METRIC_LEAKED] = "Functions by leaked: who allocated what was live at the end",
+	};
+
+	heading(t, titles[r->by]);
+	if (!r->n_blames) {
+		fputs("  none\n", t->out);
+		return;
+	}
+	put_columns(t, r, "function");
+	for (uint32_t i = 0; i < r->n_blames; i++) {
+		put_figures(t, r, &r->blames[i].figures);
+		put_name(t, r->blames[i].name, t->columns - NAME_AT);
+		fputc('\n', t->out);
+		put_context(t, &r->blames[i]);
+	}
+	if (r->n_more_blames) {
+		put_figures(t, r, &r->more_blames);
+		fprintf(t->out, "%u more\n", r->n_more_blames);
+	}
+}
+
+static void put_crates(const struct text *t, const struct report *r)
+{
+	if (!r->n_crates)
+		return;
+	heading(t, "Crates (C and C++: namespaces, modules)");
+	put_columns(t, r, "crate");
+	for (uint32_t i = 0; i < r->n_crates; i++) {
+		const struct report_crate *row = &r->crates[i];
+		put_figures(t, r, &row->figures);
+		put_cut(t, row->name, t->columns - NAME_AT - (unsigned)strlen(" (plumbing)"));
+		fputs(row->plumbing ? " (plumbing)\n" : "\n", t->out);
+	}
+	if (r->n_more_crates) {
+		put_figures(t, r, &r->more_crates);
+		fprintf(t->out, "%u more\n", r->n_more_crates);
+	}
+}
+
+/* Highest value in each of SPARK_COLUMNS equal spans of time; a span without a point keeps the one before. */
+static void spark(const struct text *t, const struct report *r, bool rss, uint64_t most)
+{
+	static const char *const levels[] = {" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
+	const struct report_memory *m = &r->memory;
+	uint64_t end_ns = m->points[m->n_points - 1].ns, last = 0;
+	uint32_t i = 0;
+
+	for (unsigned c = 1; c <= SPARK_COLUMNS; c++) {
+		uint64_t until = (uint64_t)((double)end_ns * c / SPARK_COLUMNS), high = 0;
+		bool any = false;
+		for (; i < m->n_points && (m->points[i].ns <= until || c == SPARK_COLUMNS); i++) {
+			const struct report_point *p = &m->points[i];
+			uint64_t v = rss ? p->rss_bytes : p->live_max_bytes;
+			high = v > high ? v : high;
+			last = rss ? p->rss_bytes : p->live_bytes;
+			any = true;
+		}
+		double level = any ? (double)high : (double)last;
+		unsigned step = most ? (unsigned)(level * 8 / (double)most + 0.5) : 0;
+		step = step > 8 ? 8 : step;
+		fputs(levels[level > 0 && !step ? 1 : step], t->out);
+	}
+}
+
+static void put_timeline(const struct text *t, const struct report *r)
+{
+	const struct report_memory *m = &r->memory;
+	uint64_t heap = 0;
+	char a[REPORT_FIGURE];
+
+	for (uint32_t i = 0; i < m->n_points; i++)
+		heap = m->points[i].live_max_bytes > heap ? m->points[i].live_max_bytes : heap;
+	uint64_t most = heap > m->max_rss_bytes ? heap : m->max_rss_bytes;
+	fputs("  heap  ", t->out);
+	spark(t, r, false, most);
+	fprintf(t->out, "  %s\n  RSS   ", report_bytes(a, heap));
+	spark(t, r, true, most);
+	fprintf(t->out, "  %s\n", report_bytes(a, m->max_rss_bytes));
+	fprintf(t->out, "        0 s%*s\n", SPARK_COLUMNS - 3,
+		report_time(a, m->points[m->n_points - 1].ns));
+}
+
+static uint64_t net_mapped(const struct report_module *m)
+{
+	return m->map_bytes > m->unmap_bytes ? m->map_bytes - m->unmap_bytes : 0;
+}
+
+/* The modules that hold most mappings of their own. */
+static void put_mapped(const struct text *t, const struct report *r)
+{
+	const struct report_module *best[MAPPED_ROWS];
+	unsigned n = 0;
+	char a[REPORT_FIGURE];
+
+	for (uint32_t i = 0; i < r->n_modules; i++) {
+		unsigned at = n < MAPPED_ROWS ? n++ : n;
+		for (; at && net_mapped(&r->modules[i]) > net_mapped(best[at - 1]); at--)
+			if (at < MAPPED_ROWS)
+				best[at] = best[at - 1];
+		if (at < MAPPED_ROWS)
+			best[at] = &r->modules[i];
+	}
+	for (unsigned i = 0; i < n && net_mapped(best[i]); i++) {
+		fprintf(t->out, "  %-12s %7s by ", i ? "" : "mapped",
+			report_bytes(a, net_mapped(best[i])));
+		put_cut(t, best[i]->name, t->columns - 26);
+		fputc('\n', t->out);
+	}
+}
+
+static void put_memory(const struct text *t, const struct report *r)
+{
+	const struct report_memory *m = &r->memory;
+	const struct report_point *p = &m->at_peak;
+	char a[REPORT_FIGURE], b[REPORT_FIGURE], c[REPORT_FIGURE];
+
+	heading(t, "Memory: RSS against heap");
+	if (!m->n_points) {
+		fputs("  no timeline: the run was too short for one\n", t->out);
+		return;
+	}
+	put_timeline(t, r);
+	put_field(t, "RSS", "%s at most, %s at the heap's peak", report_bytes(a, m->max_rss_bytes),
+		report_bytes(b, p->rss_bytes));
+	put_field(t, "heap", "%s live there, so that %s of RSS is something else:",
+		report_bytes(a, p->live_bytes), report_bytes(b, m->beyond_heap_bytes));
+	put_field(t, "",
+		"what modules mapped themselves (below, less what they unmapped; not all of it "
+		"need be "
+		"resident), freed memory that the allocator keeps, slack, stacks, code and files.");
+	put_mapped(t, r);
+	put_field(t, "virtual", "%s mapped in all at the peak, %s of it private and writable",
+		report_bytes(b, p->vm_bytes), report_bytes(c, p->data_bytes));
+}
+
+static const char *size_label(char *out, size_t bytes, uint64_t up_to)
+{
+	static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
+	unsigned u = 0;
+
+	if (up_to == UINT64_MAX)
+		return "more";
+	for (; up_to >= 1024; u++)
+		up_to >>= 10;
+	snprintf(out, bytes, up_to ? "to %u %s" : "%u %s", (unsigned)up_to, units[u]);
+	return out;
+}
+
+static void put_sizes(const struct text *t, const struct report *r)
+{
+	char label[16], a[REPORT_FIGURE], b[REPORT_FIGURE], c[REPORT_FIGURE], d[REPORT_FIGURE];
+	double most = 0;
+
+	if (!r->n_sizes)
+		return;
+	heading(t, "Sizes of requests");
+	fprintf(t->out, "  %-10s  %7s  %7s  %7s  share of %s\n", "size", "count", "bytes", "peak",
+		profile_metric_name(r->by));
+	for (uint32_t i = 0; i < r->n_sizes; i++)
+		most = r->sizes[i].figures.share > most ? r->sizes[i].figures.share : most;
+	for (uint32_t i = 0; i < r->n_sizes; i++) {
+		const struct report_size *row = &r->sizes[i];
+		const struct totals *s = &row->totals;
+		fprintf(t->out, "  %-10s  %7s  %7s  %7s  %5s",
+			size_label(label, sizeof(label), row->up_to_bytes),
+			report_count(a, totals_metric(s, METRIC_COUNT)),
+			report_bytes(b, totals_metric(s, METRIC_BYTES)),
+			report_bytes(c, totals_metric(s, METRIC_PEAK)),
+			report_share(d, row->figures.share));
+		int bar = most > 0 ? (int)(row->figures.share / most * BAR_COLUMNS + 0.5) : 0;
+		for (int k = 0; k < bar; k++)
+			fputs(k ? "█" : "  █", t->out);
+		fputc('\n', t->out);
+	}
+}
+
+static void put_threads(const struct text *t, const struct report *r)
+{
+	char a[REPORT_FIGURE], b[REPORT_FIGURE], c[REPORT_FIGURE], d[REPORT_FIGURE],
+		f[REPORT_FIGURE], g[REPORT_FIGURE];
+
+	if (!r->n_threads)
+		return;
+	heading(t, "Threads by name");
+	fprintf(t->out, "  %7s  %5s  %8s  %7s  %7s  %7s  thread\n", "allocs", "share", "reallocs",
+		"frees", "bytes", "temp");
+	for (uint32_t i = 0; i < r->n_threads; i++) {
+		const struct report_thread *row = &r->threads[i];
+		fprintf(t->out, "  %7s  %5s  %8s  %7s  %7s  %7s  ", report_count(a, row->allocs),
+			report_share(b, row->share), report_count(c, row->reallocs),
+			report_count(d, row->frees), report_bytes(f, row->alloc_bytes),
+			report_count(g, row->temporary));
+		put_cut(t, row->name, 16);
+		if (row->threads > 1)
+			fprintf(t->out, " x%s", report_count(a, row->threads));
+		fputc('\n', t->out);
+	}
+}
+
+static void put_module_facts(const struct text *t, const struct report_module *m)
+{
+	static const char *const roles[] = {"alloc", "dealloc", "realloc", "alloc_zeroed"};
+	char a[REPORT_FIGURE];
+
+	if (m->unseen)
+		fprintf(t->out, "%*snot seen: %s mapped by itself, likely a static allocator\n",
+			CONTEXT_AT, "", report_bytes(a, m->map_bytes));
+	if (m->flags & HT_MODULE_ADOPTED) {
+		fprintf(t->out, "%*sadopted:", CONTEXT_AT, "");
+		for (unsigned k = 0; k < 4; k++)
+			if (m->adopted & 1u << k)
+				fprintf(t->out, " %s", roles[k]);
+		fputc('\n', t->out);
+	}
+	if (m->flags & HT_MODULE_NO_TABLES)
+		fprintf(t->out, "%*sno unwind tables: stacks end in it\n", CONTEXT_AT, "");
+}
+
+static void put_modules(const struct text *t, const struct report *r)
+{
+	char a[REPORT_FIGURE], b[REPORT_FIGURE], c[REPORT_FIGURE];
+
+	heading(t, "Coverage: modules whose allocations were seen");
+	fprintf(t->out, "  %7s  %7s  %7s  module\n", "count", "bytes", "mapped");
+	for (uint32_t i = 0; i < r->n_modules; i++) {
+		const struct report_module *m = &r->modules[i];
+		bool gone = m->flags & HT_MODULE_GONE;
+		fprintf(t->out, "  %7s  %7s  %7s  ", report_count(a, m->count),
+			report_bytes(b, m->bytes), report_bytes(c, m->map_bytes));
+		put_cut(t, m->name, t->columns - MODULE_AT - (gone ? 11 : 0));
+		fputs(gone ? " (unloaded)\n" : "\n", t->out);
+		put_module_facts(t, m);
+	}
+	if (r->n_quiet_modules)
+		fprintf(t->out, "  %u more loaded, without allocations or mappings of their own\n",
+			r->n_quiet_modules);
+}
+
+static void put_losses(const struct text *t, const struct report *r)
+{
+	char a[REPORT_FIGURE];
+
+	heading(t, "Dropped events and other gaps");
+	if (!r->n_losses)
+		fputs("  nothing dropped\n", t->out);
+	for (uint32_t i = 0; i < r->n_losses; i++) {
+		const struct report_loss *row = &r->losses[i];
+		fprintf(t->out, "  %7s  %s", report_count(a, row->count), row->what);
+		if (row->has_bytes)
+			fprintf(t->out, ", %s", report_bytes(a, row->bytes));
+		fputc('\n', t->out);
+	}
+}
+
+int text_write(FILE *out, const struct report *r, unsigned columns, bool style, struct error *e)
+{
+	struct text t = {out, columns < TEXT_COLUMNS ? TEXT_COLUMNS : columns, style};
+
+	fprintf(out, "%s", style ? "\033[1m" : "");
+	put_cut(&t, r->summary.tally, t.columns);
+	fprintf(out, "%s\n", style ? "\033[0m" : "");
+	put_summary(&t, r);
+	put_notes(&t, r);
+	put_blames(&t, r);
+	put_crates(&t, r);
+	put_memory(&t, r);
+	put_sizes(&t, r);
+	put_threads(&t, r);
+	put_modules(&t, r);
+	put_losses(&t, r);
+	fputs("\nMB is 10^6 bytes; --json has exact figures.\n", out);
+	if (fflush(out) || ferror(out))
+		return error_set(e, "cannot write the report: %s", strerror(errno));
+	return 0;
+}
