@@ -9,7 +9,7 @@ CC = gcc
 CFLAGS = -O2 -g
 WARNINGS = -Wall -Wextra -Wvla -Wstrict-prototypes -Wmissing-prototypes
 ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE $(WARNINGS) $(CFLAGS) -MMD -MP
-SHIM_CFLAGS = -fPIC -fvisibility=hidden -fno-plt -ftls-model=initial-exec
+SHIM_CFLAGS = -fPIC -fvisibility=hidden -fno-plt -ftls-model=initial-exec -fexceptions
 SHIM_LDFLAGS = -shared -Wl,--version-script=preload/libheaptally.map -Wl,-z,now -Wl,-z,relro -Wl,--build-id
 ANALYZER_CFLAGS = -Ianalyzer -DHEAPTALLY_VERSION='"$(VERSION)"' -DHEAPTALLY_LIBDIR='"$(LIBDIR)"'
 ANALYZER_LIBS = -ldw -lelf -ljansson -lzstd -liberty -lz

@@ -10,12 +10,10 @@
 #include "catalog.h"
 #include "cmd.h"
 #include "profile.h"
-#include "symbols.h"
 #include "views/json.h"
 #include "views/text.h"
 
-#define EXIT_BAD_INPUT 2
-#define DEFAULT_TOP    10
+#define DEFAULT_TOP 10
 
 enum key {
 	KEY_BY = 0x100,
@@ -53,7 +51,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case KEY_BY:
 		metric = profile_metric_parse(arg);
 		if (metric < 0)
-			argp_failure(state, EXIT_BAD_INPUT, 0,
+			argp_failure(state, EXIT_UNUSABLE, 0,
 				"--by takes peak, bytes, count, temporary or leaked, not '%s'",
 				arg);
 		a->by = (enum profile_metric)metric;
@@ -62,7 +60,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		errno = 0;
 		unsigned long top = strtoul(arg, &end, 10);
 		if (errno || *end || *arg < '0' || *arg > '9' || top > UINT32_MAX)
-			argp_failure(state, EXIT_BAD_INPUT, 0,
+			argp_failure(state, EXIT_UNUSABLE, 0,
 				"--top takes a number of rows, not '%s'", arg);
 		a->top = (uint32_t)top;
 		return 0;
@@ -74,25 +72,17 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case ARGP_KEY_ARG:
 		if (a->path)
-			argp_failure(state, EXIT_BAD_INPUT, 0,
+			argp_failure(state, EXIT_UNUSABLE, 0,
 				"one tally at a time, not '%s' as well", arg);
 		a->path = arg;
 		return 0;
 	case ARGP_KEY_END:
 		if (!a->path)
-			argp_failure(state, EXIT_BAD_INPUT, 0, "which tally? See --help");
+			argp_failure(state, EXIT_UNUSABLE, 0, "which tally? See --help");
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}
-}
-
-static void show_progress(void *arg, unsigned long done, unsigned long total)
-{
-	bool *shown = arg;
-
-	*shown = true;
-	fprintf(stderr, "\rnaming addresses: %lu of %lu", done, total);
 }
 
 static unsigned terminal_columns(void)
@@ -109,28 +99,6 @@ static bool styled(void)
 
 	return isatty(STDOUT_FILENO) && !(no_color && *no_color) &&
 	       !(term && !strcmp(term, "dumb"));
-}
-
-static int resolve(struct tally *t, const struct arguments *a, struct error *e)
-{
-	bool shown = false;
-	struct symbols_options o = {
-		.debug_files = a->debug_files,
-		.progress = isatty(STDERR_FILENO) ? show_progress : NULL,
-		.progress_arg = &shown,
-	};
-	char *warnings = NULL;
-
-	if (t->n_locations && a->n_debug_files)
-		fprintf(stderr, "heaptally: %s has its names already, --debug-file is not used\n",
-			t->path);
-	int ret = symbols_resolve(t, &o, &warnings, e);
-	if (shown)
-		fputs("\r\033[K", stderr);
-	for (char *line = warnings ? strtok(warnings, "\n") : NULL; line; line = strtok(NULL, "\n"))
-		fprintf(stderr, "heaptally: %s\n", line);
-	free(warnings);
-	return ret;
 }
 
 static int report(const struct tally *t, const struct arguments *a, struct error *e)
@@ -165,22 +133,20 @@ int cmd_report(int argc, char **argv)
 
 	a.debug_files = calloc((size_t)argc + 1, sizeof(*a.debug_files));
 	if (!a.debug_files)
-		return EXIT_FAILURE;
+		return EXIT_UNWRITTEN;
 	argv[0] = name; /* for argp's messages */
-	argp_err_exit_status = EXIT_BAD_INPUT;
+	argp_err_exit_status = EXIT_UNUSABLE;
 	argp_parse(&argp, argc, argv, 0, NULL, &a);
 
-	if (tally_read(&t, a.path, &e)) {
-		ret = EXIT_BAD_INPUT;
+	if (cmd_open(&t, a.path, a.debug_files)) {
+		ret = EXIT_UNUSABLE;
 	} else {
-		if (resolve(&t, &a, &e))
-			ret = EXIT_BAD_INPUT; /* a debug file that is none, or is about something else */
-		else if (report(&t, &a, &e))
-			ret = EXIT_FAILURE;
+		if (report(&t, &a, &e)) {
+			cmd_complain("%s", e.text);
+			ret = EXIT_UNWRITTEN;
+		}
 		tally_release(&t);
 	}
-	if (ret)
-		fprintf(stderr, "heaptally: %s\n", e.text);
 	free(a.debug_files);
 	return ret;
 }

@@ -56,7 +56,7 @@ struct run {
 enum { OPT_ONLY = 0x100, OPT_MIN_SIZE, OPT_DEPTH, OPT_DEBUG_FILE };
 
 static const struct argp_option run_options[] = {
-	{"output", 'o', "DIR", 0, "Put the tallies in DIR; default: here", 0},
+	{"output", 'o', "DIR", 0, "Put the tallies in DIR; default: $HEAPTALLY_OUT, else here", 0},
 	{"only", OPT_ONLY, "PATTERN", 0,
 		"Record only programs whose base name matches PATTERN (* and ?); default: all", 0},
 	{"min-size", OPT_MIN_SIZE, "BYTES", 0,
@@ -343,6 +343,8 @@ int cmd_run(int argc, char **argv)
 
 	argp_err_exit_status = EXIT_UNUSABLE;
 	argp_parse(&run_argp, argc, argv, ARGP_IN_ORDER, NULL, &o);
+	if (!o.output)
+		o.output = getenv("HEAPTALLY_OUT");
 	if (!realpath(o.output ? o.output : ".", run.directory) || stat(run.directory, &st) < 0 ||
 		!S_ISDIR(st.st_mode) || access(run.directory, W_OK | X_OK) < 0) {
 		cmd_complain("cannot write tallies to %s: %s", o.output ? o.output : ".",

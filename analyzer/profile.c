@@ -162,23 +162,32 @@ static int functions_init(struct profile *p, const char *const *plumbing_crates)
 	return bad ? -1 : 0;
 }
 
+/* Sites share addresses many times over: remember the last location at each slot and search only for others. */
 static int locations_init(struct profile *p, struct error *e)
 {
 	const struct tally *t = p->tally;
+	uint32_t bits = 10;
 	bool addresses = false;
 
+	while (bits < 24 && 1u << bits < t->n_locations)
+		bits++;
+	const struct ht_location **seen = calloc((size_t)1 << bits, sizeof(*seen));
 	p->site_location = malloc(((size_t)t->n_sites + 1) * sizeof(*p->site_location));
-	if (!p->site_location)
+	if (!p->site_location || !seen) {
+		free(seen);
 		return out_of_memory(e);
-	for (uint32_t s = 0; s < t->n_sites; s++) {
-		const struct ht_location *l =
-			t->sites[s].module
-				? tally_location(t, t->sites[s].module, t->sites[s].offset)
-				: NULL;
-		addresses |= t->sites[s].module != 0;
-		p->site_location[s] =
-			l && l->n_frames ? (uint32_t)(l - t->locations) : PROFILE_NONE;
 	}
+	for (uint32_t i = 0; i < t->n_sites; i++) {
+		const struct ht_site *s = &t->sites[i];
+		uint64_t hash = (s->offset + s->module) * 0x9e3779b97f4a7c15u;
+		const struct ht_location **slot = &seen[hash >> (64 - bits)], *l = *slot;
+		if (s->module && (!l || l->module != s->module || l->offset != s->offset))
+			*slot = l = tally_location(t, s->module, s->offset);
+		addresses |= s->module != 0;
+		p->site_location[i] =
+			s->module && l && l->n_frames ? (uint32_t)(l - t->locations) : PROFILE_NONE;
+	}
+	free(seen);
 	if (addresses && !t->n_locations)
 		return error_set(e, "%s: no names in it yet", t->path);
 	return 0;

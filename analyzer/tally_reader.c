@@ -593,12 +593,17 @@ out:
 	return rc;
 }
 
-/* A timeline that was being coarsened is in order only up to some point: the rest goes. */
+/*
+ * A timeline that was being coarsened is in order up to the point that was moved last: the rest goes, and what is left
+ * is of the next generation already.
+ */
 static void order_points(struct tally *t)
 {
 	for (uint32_t i = 1; i < t->n_points; i++)
-		if (t->points[i].ticks < t->points[i - 1].ticks)
+		if (t->points[i].ticks < t->points[i - 1].ticks) {
 			t->n_points = i;
+			t->header.point_generation++;
+		}
 	t->header.n_points = t->n_points;
 }
 
@@ -767,6 +772,7 @@ static int load(struct tally *t, const struct source *s, struct error *e)
 int tally_read(struct tally *t, const char *path, struct error *e)
 {
 	struct source s;
+	uint32_t generation = 0;
 	int rc = -1;
 
 	for (int i = 0; i < COARSENING_TRIES; i++) {
@@ -775,6 +781,7 @@ int tally_read(struct tally *t, const char *path, struct error *e)
 		rc = source_open(&s, path, e);
 		if (rc == 0) {
 			header_copy(&t->header, s.live);
+			generation = t->header.point_generation;
 			rc = source_extents(&s, e);
 		}
 		if (rc == 0)
@@ -782,9 +789,8 @@ int tally_read(struct tally *t, const char *path, struct error *e)
 		if (rc == 0 && !(t->path = strdup(path)))
 			rc = no_memory(path, e);
 		/* points and history rows belong together: read again when they were coarsened meanwhile */
-		bool moved = s.live != MAP_FAILED &&
-			     t->header.point_generation !=
-				     __atomic_load_n(&s.live->point_generation, __ATOMIC_ACQUIRE);
+		bool moved = rc == 0 && generation != __atomic_load_n(&s.live->point_generation,
+							      __ATOMIC_ACQUIRE);
 		source_close(&s);
 		if (rc < 0 || (moved && i + 1 < COARSENING_TRIES))
 			tally_release(t);

@@ -104,8 +104,10 @@ COLD void clock_catch_up(uint32_t bucket, struct ht_counters *c)
 		row_number = new_row(bucket, (uint32_t)((size_t)(c - tally.counters) / HT_CHUNK_RECORDS));
 	if (row_number != HT_NO_ROW) {
 		struct ht_history *row = &tally.history[row_number];
-		uint32_t points = h->n_points;
-		bring_forward(row, h->point_generation);
+		/* acquire: the count belongs to this generation or a later one, never to one before */
+		uint32_t now = __atomic_load_n(&h->point_generation, __ATOMIC_ACQUIRE);
+		uint32_t points = __atomic_load_n(&h->n_points, __ATOMIC_RELAXED);
+		bring_forward(row, now);
 		while (row->next < points && row->next < HT_TIMELINE_POINTS)
 			row->live_bytes[row->next++] = c->live_bytes;
 	}
@@ -123,7 +125,8 @@ static void coarsen(struct ht_header *h)
 			p[k].live_max_bytes = before;
 	}
 	h->n_points = HT_TIMELINE_POINTS / 2;
-	h->point_generation++;
+	/* release: who sees the generation sees the smaller count; FORMAT.md has the order for readers */
+	__atomic_store_n(&h->point_generation, h->point_generation + 1, __ATOMIC_RELEASE);
 	h->point_ticks *= 2;
 }
 

@@ -91,12 +91,14 @@ static inline uint8_t align_code(size_t alignment)
 /* After the real function: records its success or failure. */
 static inline void *allocated(struct unwind_regs caller, void *p, size_t bytes, uint8_t align)
 {
+	/* Outside of the recording: it may be the first call of its kind, and set something up. */
+	uint64_t usable_bytes = p ? usable(p) : 0;
 	struct thread *t = record_enter();
 
 	if (unlikely(!t))
 		return p;
 	if (likely(p))
-		record_alloc(t, caller, p, bytes, usable(p), align, HT_SOURCE_LIBC);
+		record_alloc(t, caller, p, bytes, usable_bytes, align, HT_SOURCE_LIBC);
 	else
 		record_failure(bytes);
 	record_leave(t);
@@ -177,16 +179,17 @@ static inline void *reallocate(struct unwind_regs caller, void *p, size_t bytes)
 	void *q = real.realloc(p, bytes);
 	if (unlikely(!recorded))
 		return q;
+	uint64_t usable_bytes = q ? usable(q) : 0;
 	t = record_enter();
 	if (unlikely(!t)) {
 		/* The first half was recorded and this one cannot be: a signal came between. Keep what was known. */
 		return q;
 	}
 	if (likely(q && known)) {
-		record_regrow(t, caller, p, &e, q, bytes, usable(q), 0, HT_SOURCE_LIBC);
+		record_regrow(t, caller, p, &e, q, bytes, usable_bytes, 0, HT_SOURCE_LIBC);
 	} else if (q) {
 		record_unknown_free();
-		record_alloc(t, caller, q, bytes, usable(q), 0, HT_SOURCE_LIBC);
+		record_alloc(t, caller, q, bytes, usable_bytes, 0, HT_SOURCE_LIBC);
 	} else if (bytes == 0) { /* the C library's way to free */
 		if (known)
 			record_free(t, p, &e);
@@ -296,17 +299,111 @@ EXPORT void free_aligned_sized(void *p, size_t alignment, size_t bytes)
 		real.free(p);
 }
 
-/* Mappings: counted, per module, so that heap and resident memory can be told apart. */
+/*
+ * C++ operators. libstdc++'s end in malloc, where they are seen with the operator in the stack; those of another
+ * allocator do not. Which it is, is told once: by whether the next operator new lies in the module of the next malloc.
+ * A library that was loaded privately with its own libstdc++ finds ours first all the same; then its module is asked.
+ */
+#define NEW_FUNCTIONS(X)                                                                           \
+	X(_Znwm, (size_t bytes), (bytes), bytes, 0)                                                \
+	X(_Znam, (size_t bytes), (bytes), bytes, 0)                                                \
+	X(_ZnwmRKSt9nothrow_t, (size_t bytes, const void *tag), (bytes, tag), bytes, 0)            \
+	X(_ZnamRKSt9nothrow_t, (size_t bytes, const void *tag), (bytes, tag), bytes, 0)            \
+	X(_ZnwmSt11align_val_t, (size_t bytes, size_t align), (bytes, align), bytes, align)        \
+	X(_ZnamSt11align_val_t, (size_t bytes, size_t align), (bytes, align), bytes, align)        \
+	X(_ZnwmSt11align_val_tRKSt9nothrow_t, (size_t bytes, size_t align, const void *tag),       \
+		(bytes, align, tag), bytes, align)                                                 \
+	X(_ZnamSt11align_val_tRKSt9nothrow_t, (size_t bytes, size_t align, const void *tag),       \
+		(bytes, align, tag), bytes, align)
+#define DELETE_FUNCTIONS(X)                                                                        \
+	X(_ZdlPv, (void *p), (p))                                                                  \
+	X(_ZdaPv, (void *p), (p))                                                                  \
+	X(_ZdlPvRKSt9nothrow_t, (void *p, const void *tag), (p, tag))                              \
+	X(_ZdaPvRKSt9nothrow_t, (void *p, const void *tag), (p, tag))                              \
+	X(_ZdlPvm, (void *p, size_t bytes), (p, bytes))                                            \
+	X(_ZdaPvm, (void *p, size_t bytes), (p, bytes))                                            \
+	X(_ZdlPvSt11align_val_t, (void *p, size_t align), (p, align))                              \
+	X(_ZdaPvSt11align_val_t, (void *p, size_t align), (p, align))                              \
+	X(_ZdlPvmSt11align_val_t, (void *p, size_t bytes, size_t align), (p, bytes, align))        \
+	X(_ZdaPvmSt11align_val_t, (void *p, size_t bytes, size_t align), (p, bytes, align))        \
+	X(_ZdlPvSt11align_val_tRKSt9nothrow_t, (void *p, size_t align, const void *tag),           \
+		(p, align, tag))                                                                   \
+	X(_ZdaPvSt11align_val_tRKSt9nothrow_t, (void *p, size_t align, const void *tag), (p, align, tag))
 
-static void mapped(void *caller, uint64_t mapped_bytes, uint64_t unmapped_bytes)
+/* The next operator in line, or the one that the caller's own module would find. */
+static COLD void *next_operator(const char *name, void *caller, bool *own)
 {
-	struct thread *t = record_enter();
+	void *f = dlsym(RTLD_NEXT, name);
+	struct dl_find_object there, here;
 
-	if (!t)
-		return;
-	record_map((uintptr_t)caller, mapped_bytes, unmapped_bytes);
-	record_leave(t);
+	*own = false;
+	if (!f && _dl_find_object(caller, &there) == 0)
+		return dlsym(there.dlfo_link_map, name);
+	if (f && _dl_find_object(f, &there) == 0 && _dl_find_object((void *)real.malloc, &here) == 0)
+		*own = there.dlfo_link_map == here.dlfo_link_map;
+	return f;
 }
+
+/* Undoes record_mute also when operator new throws. */
+static inline void unmute(uint64_t *before)
+{
+	record_unmute(*before);
+}
+
+#define DEFINE_NEW(name, parameters, arguments, bytes, align)                                      \
+	EXPORT void *name parameters;                                                              \
+	EXPORT void *name parameters                                                               \
+	{                                                                                          \
+		static void *(*next) parameters;                                                   \
+		static bool own;                                                                   \
+		if (unlikely(!next)) {                                                             \
+			bool is_own;                                                               \
+			void *f = ready() ? next_operator(#name, __builtin_return_address(0), &is_own) : NULL; \
+			if (!f)                                                                    \
+				return bootstrap_alloc(bytes, 16);                                 \
+			own = is_own;                                                              \
+			__atomic_store_n(&next, (void *(*)parameters)f, __ATOMIC_RELEASE);         \
+		}                                                                                  \
+		if (!own)                                                                          \
+			return next arguments;                                                     \
+		void *p;                                                                           \
+		{                                                                                  \
+			uint64_t before __attribute__((cleanup(unmute))) = record_mute();          \
+			p = next arguments;                                                        \
+		}                                                                                  \
+		return allocated(UNWIND_CALLER, p, bytes, align_code(align));                      \
+	}
+NEW_FUNCTIONS(DEFINE_NEW)
+
+#define DEFINE_DELETE(name, parameters, arguments)                                                 \
+	EXPORT void name parameters;                                                               \
+	EXPORT void name parameters                                                                \
+	{                                                                                          \
+		static void (*next) parameters;                                                    \
+		static bool own;                                                                   \
+		if (!p || bootstrap_owns(p))                                                       \
+			return;                                                                    \
+		if (unlikely(!next)) {                                                             \
+			bool is_own;                                                               \
+			void *f = ready() ? next_operator(#name, __builtin_return_address(0), &is_own) : NULL; \
+			if (!f) {                                                                  \
+				free(p);                                                           \
+				return;                                                            \
+			}                                                                          \
+			own = is_own;                                                              \
+			__atomic_store_n(&next, (void (*)parameters)f, __ATOMIC_RELEASE);          \
+		}                                                                                  \
+		if (!own) {                                                                        \
+			next arguments;                                                            \
+			return;                                                                    \
+		}                                                                                  \
+		freeing(p);                                                                        \
+		uint64_t before __attribute__((cleanup(unmute))) = record_mute();                  \
+		next arguments;                                                                    \
+	}
+DELETE_FUNCTIONS(DEFINE_DELETE)
+
+/* Mappings: counted, per module, so that heap and resident memory can be told apart. */
 
 EXPORT void *mmap(void *start, size_t bytes, int prot, int flags, int fd, off_t offset)
 {
@@ -316,7 +413,7 @@ EXPORT void *mmap(void *start, size_t bytes, int prot, int flags, int fd, off_t 
 	}
 	void *p = real.mmap(start, bytes, prot, flags, fd, offset);
 	if (p != MAP_FAILED)
-		mapped(__builtin_return_address(0), bytes, 0);
+		record_map((uintptr_t)__builtin_return_address(0), bytes, 0);
 	return p;
 }
 
@@ -331,7 +428,7 @@ EXPORT int munmap(void *start, size_t bytes)
 	}
 	int r = real.munmap(start, bytes);
 	if (r == 0)
-		mapped(__builtin_return_address(0), 0, bytes);
+		record_map((uintptr_t)__builtin_return_address(0), 0, bytes);
 	return r;
 }
 
@@ -351,7 +448,7 @@ EXPORT void *mremap(void *start, size_t old_bytes, size_t bytes, int flags, ...)
 	}
 	void *p = real.mremap(start, old_bytes, bytes, flags, wanted);
 	if (p != MAP_FAILED)
-		mapped(__builtin_return_address(0), bytes, old_bytes);
+		record_map((uintptr_t)__builtin_return_address(0), bytes, old_bytes);
 	return p;
 }
 
@@ -362,13 +459,8 @@ EXPORT int madvise(void *start, size_t bytes, int advice)
 		return -1;
 	}
 	int r = real.madvise(start, bytes, advice);
-	if (r == 0 && (advice == MADV_DONTNEED || advice == MADV_FREE)) {
-		struct thread *t = record_enter();
-		if (t) {
-			record_madvise(bytes);
-			record_leave(t);
-		}
-	}
+	if (r == 0 && (advice == MADV_DONTNEED || advice == MADV_FREE))
+		record_madvise(bytes);
 	return r;
 }
 
@@ -381,9 +473,9 @@ EXPORT int brk(void *end)
 	char *before = real.sbrk(0);
 	int r = real.brk(end);
 	if (r == 0 && (char *)end > before)
-		mapped(__builtin_return_address(0), (uint64_t)((char *)end - before), 0);
+		record_map((uintptr_t)__builtin_return_address(0), (uint64_t)((char *)end - before), 0);
 	else if (r == 0)
-		mapped(__builtin_return_address(0), 0, (uint64_t)(before - (char *)end));
+		record_map((uintptr_t)__builtin_return_address(0), 0, (uint64_t)(before - (char *)end));
 	return r;
 }
 
@@ -395,7 +487,7 @@ EXPORT void *sbrk(intptr_t change)
 	}
 	void *p = real.sbrk(change);
 	if (p != (void *)-1 && change)
-		mapped(__builtin_return_address(0), change > 0 ? (uint64_t)change : 0,
+		record_map((uintptr_t)__builtin_return_address(0), change > 0 ? (uint64_t)change : 0,
 			change < 0 ? (uint64_t)-change : 0);
 	return p;
 }
@@ -407,11 +499,7 @@ EXPORT int dlclose(void *handle)
 	if (unlikely(!ready() || !real.dlclose))
 		return -1;
 	int r = real.dlclose(handle);
-	struct thread *t = record_enter();
-	if (t) {
-		record_leave(t);
-		record_modules_changed();
-	}
+	record_modules_changed();
 	return r;
 }
 

@@ -100,10 +100,8 @@ static uint32_t record_path(const char *name)
 {
 	char path[4096];
 
-	if (name[0] == '\0') {
-		sys_read_link("/proc/self/exe", path, sizeof(path));
-		return tallyfile_string(path);
-	}
+	if (name[0] == '\0')
+		return tally.header->exe;
 	if (name[0] == '/' || !strchr(name, '/'))
 		return tallyfile_string(name);
 	sys_current_directory(path, sizeof(path) - 1);

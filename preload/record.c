@@ -3,7 +3,6 @@
 #include "record.h"
 
 #include <pthread.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "buckets.h"
@@ -20,10 +19,9 @@
 
 static struct record_gate no_gate;
 struct record_gate *record_gate = &no_gate;
-_Thread_local struct record_self record_self
-	__attribute__((tls_model("initial-exec"))) = {.open = RECORD_CLOSED};
+_Thread_local struct record_self record_self __attribute__((tls_model("initial-exec")));
 
-static uint64_t versions = RECORD_CLOSED; /* the last version given out in this process and its ancestors */
+static uint64_t versions = RECORD_MUTED; /* the last version given out in this process and its ancestors */
 static uint64_t process_version; /* the version with which this process began */
 static uint32_t generation;
 static uint32_t starting_pid; /* who is initialising; 0: nobody */
@@ -32,6 +30,7 @@ static bool have_thread_key;
 static uint64_t min_bytes = DEFAULT_MIN_BYTES;
 static char directory[4096];
 static char program[256];
+static char exe[4096]; /* kept: a forked child may have left for a place without /proc */
 static bool selected = true; /* HEAPTALLY_ONLY matches */
 static bool kept;
 
@@ -61,9 +60,28 @@ static bool matches(const char *pattern, const char *s)
 	return *pattern == '\0';
 }
 
+/*
+ * The environment as the kernel passed it: libc's own view is not there yet when the loader runs the first
+ * functions of a program (.preinit_array), and those may allocate. __libc_stack_end is where argc lies.
+ */
+extern void *__libc_stack_end;
+
+static const char *option(const char *name)
+{
+	char **argv = (char **)__libc_stack_end + 1;
+	size_t n = strlen(name);
+
+	while (*argv)
+		argv++;
+	for (char **variable = argv + 1; *variable; variable++)
+		if (strncmp(*variable, name, n) == 0 && (*variable)[n] == '=')
+			return *variable + n + 1;
+	return NULL;
+}
+
 static uint64_t number_option(const char *name, uint64_t otherwise)
 {
-	const char *s = getenv(name);
+	const char *s = option(name);
 	uint64_t value = 0;
 
 	if (!s || !*s)
@@ -75,8 +93,7 @@ static uint64_t number_option(const char *name, uint64_t otherwise)
 
 static void read_options(void)
 {
-	char exe[4096];
-	const char *out = getenv("HEAPTALLY_OUT"), *only = getenv("HEAPTALLY_ONLY"), *base;
+	const char *out = option("HEAPTALLY_OUT"), *only = option("HEAPTALLY_ONLY"), *base;
 	size_t n = 0;
 
 	sys_read_link("/proc/self/exe", exe, sizeof(exe));
@@ -111,8 +128,7 @@ static void describe_process(struct ht_header *h)
 	h->generation = generation;
 	h->run = number_option("HEAPTALLY_RUN", 0);
 	h->program = tallyfile_string(program);
-	sys_read_link("/proc/self/exe", text, sizeof(text));
-	h->exe = tallyfile_string(text);
+	h->exe = tallyfile_string(exe);
 	sys_current_directory(text, sizeof(text));
 	h->cwd = tallyfile_string(text);
 	n = sys_read_all("/proc/self/cmdline", text, sizeof(text));
@@ -130,11 +146,11 @@ static bool start_tables(void)
 		return false;
 	if (depth == 0 || depth > UNWIND_MAX_DEPTH)
 		depth = depth ? UNWIND_MAX_DEPTH : DEFAULT_DEPTH;
+	describe_process(tally.header);
 	if (!modules_init() || !sites_init() || !buckets_init() || !ledger_init() || !threads_init() ||
 		!unwind_init(depth) || !clock_init())
 		return false;
 	tally.header->stack_depth = depth;
-	describe_process(tally.header);
 	kept = min_bytes == 0;
 	if (kept)
 		tallyfile_keep();
@@ -185,13 +201,11 @@ static void thread_ends(void *round)
 		pthread_setspecific(thread_key, (void *)(n + 1));
 		return;
 	}
-	if (self->process != process_version || self->busy || !self->thread)
+	struct thread *t = record_enter();
+	if (!t)
 		return;
-	self->open = RECORD_CLOSED;
 	self->ended = true;
-	clock_flush(self->thread, sys_ticks());
-	threads_detach(self->thread);
-	self->thread = NULL;
+	record_leave(t);
 }
 
 COLD struct thread *record_enter_slow(void)
@@ -199,30 +213,31 @@ COLD struct thread *record_enter_slow(void)
 	struct record_self *self = &record_self;
 	uint64_t version = __atomic_load_n(&record_gate->version, __ATOMIC_ACQUIRE);
 
-	if (version == OFF)
+	if (version == OFF || self->open == RECORD_MUTED)
 		return NULL;
 	if (version == 0) {
-		/* A child forked by a signal handler in the middle of a recording may still say busy. */
-		self->busy = false;
-		if (!start_process())
+		/* A child that a signal handler forked in the middle of a recording still says CLOSED; that is over. */
+		self->open = RECORD_CLOSED;
+		if (!start_process()) {
+			self->open = RECORD_FRESH;
 			return NULL;
+		}
 		version = record_gate->version;
-	}
-	if (self->busy) {
+	} else if (self->open == RECORD_CLOSED) {
 		tallyfile_dropped(HT_DROP_REENTERED);
 		return NULL;
 	}
-	self->open = RECORD_CLOSED;
-	self->busy = true;
+	__atomic_store_n(&self->open, RECORD_CLOSED, __ATOMIC_RELAXED);
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	if (self->process != process_version || !self->thread) {
 		self->thread = threads_attach();
 		if (!self->thread) {
 			tallyfile_dropped(HT_DROP_NO_THREAD);
-			self->busy = false;
+			self->open = RECORD_FRESH;
 			return NULL;
 		}
 		self->process = process_version;
-		/* The key is asked for early, so that its value has a place in the thread itself and costs no malloc. */
+		/* The key was asked for early, so its value has a place in the thread itself and costs no malloc. */
 		if (have_thread_key && !self->ended)
 			pthread_setspecific(thread_key, (void *)1);
 	}
@@ -236,10 +251,12 @@ COLD struct thread *record_enter_slow(void)
 void record_leave_slow(void)
 {
 	struct record_self *self = &record_self;
+	struct thread *t = self->thread;
 
-	clock_flush(self->thread, sys_ticks());
-	threads_detach(self->thread);
+	clock_flush(t, sys_ticks());
 	self->thread = NULL;
+	threads_detach(t);
+	self->open = RECORD_FRESH;
 }
 
 /* Events */
@@ -414,10 +431,20 @@ void record_put_back(void *p, const struct ledger_entry *e)
 	ledger_put((uintptr_t)p, e, &old);
 }
 
+/* True in a process whose tables are there. */
+static bool recording(void)
+{
+	uint64_t version = __atomic_load_n(&record_gate->version, __ATOMIC_ACQUIRE);
+
+	return version > RECORD_MUTED && version != OFF;
+}
+
 void record_map(uintptr_t caller, uint64_t mapped_bytes, uint64_t unmapped_bytes)
 {
 	struct ht_header *h = tally.header;
 
+	if (!recording())
+		return;
 	if (mapped_bytes) {
 		__atomic_fetch_add(&h->map_calls, 1, __ATOMIC_RELAXED);
 		__atomic_fetch_add(&h->map_bytes, mapped_bytes, __ATOMIC_RELAXED);
@@ -426,11 +453,20 @@ void record_map(uintptr_t caller, uint64_t mapped_bytes, uint64_t unmapped_bytes
 		__atomic_fetch_add(&h->unmap_calls, 1, __ATOMIC_RELAXED);
 		__atomic_fetch_add(&h->unmap_bytes, unmapped_bytes, __ATOMIC_RELAXED);
 	}
-	modules_count_map(caller, mapped_bytes, unmapped_bytes);
+	/* The module takes a look-up, and a handler must not wait for the thread it interrupted. */
+	if (record_self.open == RECORD_CLOSED || record_self.open == RECORD_MUTED)
+		return;
+	struct thread *t = record_enter();
+	if (t) {
+		modules_count_map(caller, mapped_bytes, unmapped_bytes);
+		record_leave(t);
+	}
 }
 
 void record_madvise(uint64_t bytes)
 {
+	if (!recording())
+		return;
 	__atomic_fetch_add(&tally.header->madvise_calls, 1, __ATOMIC_RELAXED);
 	__atomic_fetch_add(&tally.header->madvise_bytes, bytes, __ATOMIC_RELAXED);
 }
@@ -442,9 +478,14 @@ static void forget_module(const struct module *m)
 
 void record_modules_changed(void)
 {
-	uint64_t version = __atomic_load_n(&record_gate->version, __ATOMIC_ACQUIRE);
-
-	if (version == OFF || version == 0 || !modules_sweep(forget_module))
+	if (!recording())
+		return;
+	struct thread *t = record_enter();
+	if (!t)
+		return;
+	bool any = modules_sweep(forget_module);
+	record_leave(t);
+	if (!any)
 		return;
 	/* release: threads that see the new version see the rules gone */
 	__atomic_store_n(&record_gate->version, __atomic_add_fetch(&versions, 1, __ATOMIC_RELAXED),
@@ -454,7 +495,14 @@ void record_modules_changed(void)
 void record_start(void)
 {
 	have_thread_key = pthread_key_create(&thread_key, thread_ends) == 0;
+	/* What the loader allocates for libunwind is not the host's. */
+	uint64_t before = record_mute();
 	unwind_slow_load();
+	record_unmute(before);
+	/* Begin now, while the output directory is in reach: the host may change its root or its rights. */
+	struct thread *t = record_enter();
+	if (t)
+		record_leave(t);
 }
 
 void record_exit(void)

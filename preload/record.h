@@ -21,18 +21,20 @@
  * The gate lies in a page that the kernel empties in a forked child, however it was forked. It holds the number of
  * the state that threads must have seen: of this process and of its modules. `open` in a thread is that number while
  * the thread may record; so one comparison tells a fresh thread, a forked child, an unloaded module, and a signal
- * handler that interrupted a recording.
+ * handler that interrupted a recording. It is one word, so that a handler sees it before or after a change, and
+ * leaves it as it found it.
  */
-#define RECORD_CLOSED 1u /* no version of the gate */
+#define RECORD_FRESH  0u /* open: the thread has no state yet, or no more */
+#define RECORD_CLOSED 1u /* open: the thread is recording */
+#define RECORD_MUTED  2u /* open: what the thread does now is the shim's own doing */
 
 struct record_gate {
-	uint64_t version;
+	uint64_t version; /* 0 in a new process, then above RECORD_MUTED */
 };
 struct record_self {
 	uint64_t open;
 	uint64_t process; /* version of the gate when this thread's state was made */
 	struct thread *thread;
-	bool busy;
 	bool ended; /* the thread is past its end: states are borrowed per event */
 };
 extern struct record_gate *record_gate;
@@ -45,9 +47,11 @@ static inline struct thread *record_enter(void)
 {
 	struct record_self *self = &record_self;
 
-	if (likely(self->open == __atomic_load_n(&record_gate->version, __ATOMIC_RELAXED))) {
-		self->open = RECORD_CLOSED;
-		self->busy = true;
+	if (likely(self->open == __atomic_load_n(&record_gate->version, __ATOMIC_RELAXED) &&
+		    self->open > RECORD_MUTED)) {
+		/* A handler that runs before this store has come and gone when it is made. */
+		__atomic_store_n(&self->open, RECORD_CLOSED, __ATOMIC_RELAXED);
+		__atomic_signal_fence(__ATOMIC_SEQ_CST);
 		return self->thread;
 	}
 	return record_enter_slow();
@@ -57,11 +61,27 @@ static inline void record_leave(struct thread *t)
 {
 	struct record_self *self = &record_self;
 
-	self->busy = false;
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	if (likely(!self->ended))
-		self->open = t->version;
+		__atomic_store_n(&self->open, t->version, __ATOMIC_RELAXED);
 	else
 		record_leave_slow();
+}
+
+/* While muted, the thread's events belong to a call that is recorded as one, or to the shim. */
+static inline uint64_t record_mute(void)
+{
+	uint64_t before = record_self.open;
+
+	__atomic_store_n(&record_self.open, RECORD_MUTED, __ATOMIC_RELAXED);
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	return before;
+}
+
+static inline void record_unmute(uint64_t before)
+{
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	__atomic_store_n(&record_self.open, before, __ATOMIC_RELAXED);
 }
 
 void record_alloc(struct thread *t, struct unwind_regs regs, void *p, uint64_t bytes,
@@ -79,11 +99,11 @@ void record_regrow(struct thread *t, struct unwind_regs regs, void *p, const str
 /* What was taken stays as it was: realloc failed. */
 void record_put_back(void *p, const struct ledger_entry *e);
 
-/* mmap and its relatives, by whom. */
+/* mmap and its relatives, by whom. These two need no record_enter. */
 void record_map(uintptr_t caller, uint64_t mapped_bytes, uint64_t unmapped_bytes);
 void record_madvise(uint64_t bytes);
 
-/* After a dlclose. */
+/* After a dlclose; needs no record_enter. */
 void record_modules_changed(void);
 /* In a constructor, and at exit. */
 void record_start(void);

@@ -140,6 +140,7 @@ static struct object point(const struct report_point *p)
 	put_uint(&o, "rss_bytes", p->rss_bytes);
 	put_uint(&o, "vm_bytes", p->vm_bytes);
 	put_uint(&o, "data_bytes", p->data_bytes);
+	put_uint(&o, "mapped_bytes", p->mapped_bytes);
 	return o;
 }
 

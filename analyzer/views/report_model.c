@@ -220,6 +220,7 @@ static void make_memory(struct builder *b)
 		to->rss_bytes = p->rss_bytes;
 		to->vm_bytes = p->vm_bytes;
 		to->data_bytes = p->data_bytes;
+		to->mapped_bytes = less(p->map_bytes, p->unmap_bytes);
 		if (to->rss_bytes > m->max_rss_bytes)
 			m->max_rss_bytes = to->rss_bytes;
 		uint64_t away = to->ns > peak_ns ? to->ns - peak_ns : peak_ns - to->ns;

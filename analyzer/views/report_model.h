@@ -17,7 +17,7 @@ enum report_end {
 /* What a table shows of a row: the metric and what belongs to it. */
 struct report_figures {
 	uint64_t value; /* of the metric: bytes or a count, see profile_metric_is_bytes */
-	double share;	/* of the whole tally's value */
+	double share;   /* of the whole tally's value */
 	uint64_t count; /* blocks at the peak or leaked; else allocations and reallocs */
 	uint64_t bytes; /* in those blocks; requested by those */
 	uint64_t average_bytes;
@@ -32,12 +32,12 @@ struct report_summary {
 	struct totals total;
 	uint64_t requested_bytes; /* alloc_bytes and realloc_bytes of total */
 	uint64_t leaked_bytes, leaked_count;
-	uint64_t slack_bytes;	  /* usable_bytes of total beyond those */
+	uint64_t slack_bytes; /* usable_bytes of total beyond those */
 	double slack_share, temporary_share;
 	/* Highest live bytes, measured. What total.peak_bytes, the sum over buckets, has of it differs by the bound of
 	 * FORMAT.md, "Peak"; shares of the peak are shares of that sum. */
 	uint64_t peak_bytes, peak_ns;
-	uint64_t peak_count; /* blocks, over buckets */
+	uint64_t peak_count;   /* blocks, over buckets */
 	uint64_t copied_bytes; /* by reallocs that moved */
 	uint64_t zero_sizes, walks, slow_walks;
 	uint64_t sample_bytes; /* not 0: figures are estimates from samples */
@@ -45,6 +45,7 @@ struct report_summary {
 
 struct report_point {
 	uint64_t ns, live_bytes, live_max_bytes, rss_bytes, vm_bytes, data_bytes;
+	uint64_t mapped_bytes; /* asked of mmap up to then, less munmap */
 };
 
 struct report_memory {
@@ -59,7 +60,7 @@ struct report_memory {
 struct report_blame {
 	char *name, *brief, *crate, *module;
 	char *caller, *inner, *file; /* NULL: none, unknown */
-	uint32_t line;		     /* 0: unknown */
+	uint32_t line;               /* 0: unknown */
 	struct report_figures figures;
 	struct totals totals;
 };
@@ -81,7 +82,7 @@ struct report_size {
 struct report_thread {
 	char *name;
 	uint64_t threads; /* of that name */
-	double share;	  /* of allocations and reallocs */
+	double share;     /* of allocations and reallocs */
 	uint64_t allocs, reallocs, frees, alloc_bytes, freed_bytes, temporary;
 };
 
@@ -96,12 +97,13 @@ struct report_loss {
 
 struct report_module {
 	char *name, *path;
-	uint64_t count;	     /* allocations and reallocs whose innermost frame outside the C library is in it */
-	uint64_t bytes;	     /* requested by those */
-	uint64_t map_bytes;  /* asked of mmap by its own code */
+	uint64_t
+		count; /* allocations and reallocs whose innermost frame outside the C library is in it */
+	uint64_t bytes;     /* requested by those */
+	uint64_t map_bytes; /* asked of mmap by its own code */
 	uint64_t unmap_bytes;
-	uint32_t flags;	     /* enum ht_module_flags */
-	uint8_t adopted;     /* bits of ht_module.adopted */
+	uint32_t flags;  /* enum ht_module_flags */
+	uint8_t adopted; /* bits of ht_module.adopted */
 	/* Likely has an allocator of its own: maps 4 MB or more, and requests less than 1% of that in less than 10,000
 	 * allocations. */
 	bool unseen;
@@ -118,9 +120,10 @@ struct report {
 	struct report_summary summary;
 	struct report_note *notes;
 	struct report_memory memory;
-	struct report_blame *blames; /* by the metric, most first, at most `top`; none whose value is 0 */
-	struct report_crate *crates; /* likewise */
-	struct report_size *sizes;   /* ascending, without empty rows */
+	struct report_blame
+		*blames; /* by the metric, most first, at most `top`; none whose value is 0 */
+	struct report_crate *crates;   /* likewise */
+	struct report_size *sizes;     /* ascending, without empty rows */
 	struct report_thread *threads; /* most allocations first, by name, all of them */
 	struct report_loss *losses;    /* only what happened */
 	struct report_module *modules; /* all that allocated or mapped; most bytes first */
@@ -148,7 +151,7 @@ void report_release(struct report *r);
 #define REPORT_FIGURE 32
 char *report_bytes(char *out, uint64_t bytes);
 char *report_count(char *out, uint64_t count);
-char *report_time(char *out, uint64_t ns);   /* "12 ms", "2.71 s", "754 s" */
+char *report_time(char *out, uint64_t ns);     /* "12 ms", "2.71 s", "754 s" */
 char *report_exact(char *out, uint64_t count); /* "12,605,123" */
 char *report_share(char *out, double share);   /* "41.2%", "100%", "<0.1%": at most 5 columns */
 

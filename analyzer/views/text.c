@@ -293,12 +293,7 @@ static void put_timeline(const struct text *t, const struct report *r)
 		report_time(a, m->points[m->n_points - 1].ns));
 }
 
-static uint64_t net_mapped(const struct report_module *m)
-{
-	return m->map_bytes > m->unmap_bytes ? m->map_bytes - m->unmap_bytes : 0;
-}
-
-/* The modules that hold most mappings of their own. */
+/* The modules that asked most of mmap. */
 static void put_mapped(const struct text *t, const struct report *r)
 {
 	const struct report_module *best[MAPPED_ROWS];
@@ -307,16 +302,16 @@ static void put_mapped(const struct text *t, const struct report *r)
 
 	for (uint32_t i = 0; i < r->n_modules; i++) {
 		unsigned at = n < MAPPED_ROWS ? n++ : n;
-		for (; at && net_mapped(&r->modules[i]) > net_mapped(best[at - 1]); at--)
+		for (; at && r->modules[i].map_bytes > best[at - 1]->map_bytes; at--)
 			if (at < MAPPED_ROWS)
 				best[at] = best[at - 1];
 		if (at < MAPPED_ROWS)
 			best[at] = &r->modules[i];
 	}
-	for (unsigned i = 0; i < n && net_mapped(best[i]); i++) {
-		fprintf(t->out, "  %-12s %7s by ", i ? "" : "mapped",
-			report_bytes(a, net_mapped(best[i])));
-		put_cut(t, best[i]->name, t->columns - 26);
+	for (unsigned i = 0; i < n && best[i]->map_bytes; i++) {
+		int at = fprintf(t->out, "  %-12s %s over the run by ", i ? "" : "mapped",
+			report_bytes(a, best[i]->map_bytes));
+		put_cut(t, best[i]->name, t->columns - (unsigned)(at > 0 ? at : 0));
 		fputc('\n', t->out);
 	}
 }
@@ -338,9 +333,9 @@ static void put_memory(const struct text *t, const struct report *r)
 	put_field(t, "heap", "%s live there, so that %s of RSS is something else:",
 		report_bytes(a, p->live_bytes), report_bytes(b, m->beyond_heap_bytes));
 	put_field(t, "",
-		"what modules mapped themselves (below, less what they unmapped; not all of it "
-		"need be "
-		"resident), freed memory that the allocator keeps, slack, stacks, code and files.");
+		"what modules mapped themselves (%s then, less munmap; not all of it need be "
+		"resident), freed memory that the allocator keeps, slack, stacks, code and files.",
+		report_bytes(a, p->mapped_bytes));
 	put_mapped(t, r);
 	put_field(t, "virtual", "%s mapped in all at the peak, %s of it private and writable",
 		report_bytes(b, p->vm_bytes), report_bytes(c, p->data_bytes));

@@ -8,7 +8,6 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::collections::{BTreeMap, HashMap};
-use std::hint::black_box;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 const SECTIONS: usize = 10;
@@ -54,6 +53,15 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
+/// What std::hint::black_box does since Rust 1.66: hides a value from the optimiser.
+fn black_box<T>(value: T) -> T {
+    unsafe {
+        let copy = std::ptr::read_volatile(&value);
+        std::mem::forget(value);
+        copy
+    }
+}
+
 /// Ends the section: nothing of it is freed later.
 fn keep<T>(value: T) {
     std::mem::forget(black_box(value));
@@ -90,9 +98,15 @@ impl Shape for Circle {
 fn truth_boxed_objects() {
     for i in 0..3000u64 {
         let shape: Box<dyn Shape> = if i % 3 == 0 {
-            Box::new(Circle { radius: i, _padding: [i; 12] })
+            Box::new(Circle {
+                radius: i,
+                _padding: [i; 12],
+            })
         } else {
-            Box::new(Square { side: i, _padding: [i; 4] })
+            Box::new(Square {
+                side: i,
+                _padding: [i; 4],
+            })
         };
         black_box(shape.area());
         keep(shape);

@@ -252,7 +252,8 @@ spawned() {
 	local files=(out/heaptally.plain.*.tally) f
 	[ ${#files[@]} -eq 3 ] || fail "${#files[@]} tallies of the children"
 	for f in "${files[@]}"; do
-		compare ledger "$f"
+		# the ledger is the last child's, and where realloc moves differs from one to the next
+		compare ledger "$f" allocs alloc_bytes frees freed_bytes reallocs realloc_to_bytes live_bytes
 	done
 }
 test_vfork_exec() { spawned vfork; }
@@ -538,26 +539,48 @@ test_rust_truth_v0() { truth truth-v0; }
 
 # --- the command ----------------------------------------------------------------------------------------------------
 
+export VICTIM_LEDGER=$PWD/ledger
+run() { "$heaptally" run -o out --min-size=0 "$@" >stdout 2>stderr; }
 test_run() {
 	mkdir out
-	VICTIM_LEDGER=$PWD/ledger HEAPTALLY_OUT=$PWD/out HEAPTALLY_MIN_SIZE=0 "$heaptally" run -- "$bin/plain" >stdout 2>stderr
+	run -- "$bin/plain"
 	local code=$?
 	[ $code -eq 7 ] || fail "exit code $code instead of the program's 7"
 	compare ledger "$(tally_of plain)"
 	is "$(dump --header "$(tally_of plain)")" header.state 2
 	# names are in the file: another machine would show the same
 	cp "$bin/plain" gone
-	HEAPTALLY_OUT=$PWD/out HEAPTALLY_MIN_SIZE=0 VICTIM_LEDGER=$PWD/ledger "$heaptally" run -- ./gone >/dev/null 2>&1
+	run -- ./gone
 	rm gone
 	compare ledger "$(tally_of gone)"
+}
+# Flags win over the environment, but what no flag says stays as the environment has it.
+test_run_environment() {
+	mkdir out other
+	HEAPTALLY_OUT=$PWD/out HEAPTALLY_MIN_SIZE=0 "$heaptally" run -- "$bin/zero" >stdout 2>stderr
+	compare ledger "$(tally_of zero)"
+	HEAPTALLY_OUT=$PWD/other HEAPTALLY_MIN_SIZE=1000000000 run -- "$bin/plain"
+	compare ledger "$(tally_of plain)"
+	[ -z "$(ls other)" ] || fail "-o did not win over HEAPTALLY_OUT"
 }
 test_run_signal() {
 	ulimit -c 0
 	mkdir out
-	HEAPTALLY_OUT=$PWD/out HEAPTALLY_MIN_SIZE=0 VICTIM_LEDGER=$PWD/ledger "$heaptally" run -- "$bin/ending" kill >/dev/null 2>&1
+	run -- "$bin/ending" kill
 	local code=$?
 	[ $code -eq 137 ] || fail "exit code $code instead of 137"
 	compare ledger "$(tally_of ending)"
+}
+# Children and what they become are recorded and finished too.
+test_run_children() {
+	mkdir out
+	run -- sh -c "'$bin/fork' && '$bin/exec_chain' 2" || fail "exit code $?"
+	local f n=0
+	for f in out/heaptally.fork.*.tally out/heaptally.exec_chain.*.tally; do
+		is "$(dump --header "$f")" header.state 2
+		n=$((n + 1))
+	done
+	[ $n -eq 6 ] || fail "$n tallies instead of 6: $(ls out | tr '\n' ' ')"
 }
 test_run_no_such_program() {
 	"$heaptally" run -- ./none >stdout 2>stderr

@@ -401,6 +401,78 @@ Test(tally, curve_starts_when_followed)
 	synth_release(&s);
 }
 
+/* Rows that say nothing yet or nothing true: the points before `first` stay unknown, though `next` is there too. */
+Test(tally, row_never_written)
+{
+	struct synth s;
+	struct tally t;
+
+	synth_init(&s);
+	uint32_t b = synth_bucket(&s, 0, 10);
+	synth_alloc(&s, b, 0, 1, 10);
+	synth_point(&s, 1);
+	synth_follow(&s, b, 0);
+	synth_point(&s, 2);
+	((struct ht_history *)synth_at(&s, HT_SEC_HISTORY, 1))->live_bytes[0] = 99;
+	synth_tally(&s, &t);
+	cr_assert_eq(t.n_curves, 1);
+	cr_assert_eq(t.curves[0].live_bytes[0], 0);
+	cr_assert_eq(t.curves[0].live_bytes[1], 10);
+	tally_release(&t);
+	synth_release(&s);
+}
+
+Test(tally, rows_not_used)
+{
+	static const struct {
+		const char *why;
+		uint32_t bucket, thread, generation, curves;
+	} cases[] = {
+		{"as it should be", 1, 0, 3, 1},
+		{"ahead of the timeline", 1, 0, 4, 0},
+		{"another bucket's", 2, 0, 3, 0},
+		{"another thread's", 1, 1, 3, 0},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct synth s;
+		struct tally t;
+		synth_init(&s);
+		uint32_t b = synth_bucket(&s, 0, 10);
+		synth_bucket(&s, 0, 1000);
+		s.header.point_generation = 3;
+		synth_follow(&s, b, 0);
+		synth_alloc(&s, b, 1, 1, 10);
+		synth_point(&s, 1);
+		struct ht_history *row = synth_at(&s, HT_SEC_HISTORY, 1);
+		row->bucket = cases[i].bucket;
+		row->chunk = cases[i].thread;
+		row->generation = cases[i].generation;
+		synth_tally(&s, &t);
+		cr_assert_eq(t.n_curves, cases[i].curves, "%s", cases[i].why);
+		tally_release(&t);
+		synth_release(&s);
+	}
+}
+
+/* A chunk has room for sixteen buckets; what stands in those that are not counted yet is of no account. */
+Test(tally, counters_beyond_the_last_bucket)
+{
+	struct synth s;
+	struct tally t;
+
+	synth_init(&s);
+	uint32_t b = synth_bucket(&s, 0, 10);
+	synth_alloc(&s, b, 0, 1, 10);
+	for (uint32_t k = b + 1; k < HT_CHUNK_RECORDS; k++)
+		memset(synth_at(&s, HT_SEC_COUNTERS, k), 0x55, sizeof(struct ht_counters));
+	synth_tally(&s, &t);
+	cr_assert_eq(t.n_buckets, 2);
+	cr_assert_eq(t.counters[b].allocs, 1);
+	tally_release(&t);
+	synth_release(&s);
+}
+
 /* A row that slept through two coarsenings: eight points, of which the fourth and the eighth are left. */
 Test(tally, history_of_an_older_generation)
 {
@@ -432,21 +504,29 @@ Test(tally, history_of_an_older_generation)
 	synth_release(&s);
 }
 
+/* Killed in the middle of coarsening: three points of the new kind, and a row of the old. */
 Test(tally, disorderly_timeline_loses_its_tail)
 {
 	struct synth s;
 	struct tally t;
 
 	synth_init(&s);
-	for (uint64_t i = 0; i < 8; i++)
+	uint32_t b = synth_bucket(&s, 0, 8);
+	synth_follow(&s, b, 0);
+	for (uint64_t i = 0; i < 8; i++) {
+		synth_alloc(&s, b, 0, 1, 8);
 		synth_point(&s, 10 * i);
-	for (uint32_t k = 0; k < 3; k++) /* killed in the middle of coarsening */
+	}
+	for (uint32_t k = 0; k < 3; k++)
 		memcpy(synth_at(&s, HT_SEC_TIMELINE, k), synth_at(&s, HT_SEC_TIMELINE, 2 * k + 1),
 			sizeof(struct ht_point));
 	synth_tally(&s, &t);
 	cr_assert_eq(t.n_points, 3);
 	cr_assert_eq(t.header.n_points, 3);
-	cr_assert_eq(t.points[2].ticks, 50);
+	for (uint32_t k = 0; k < 3; k++) {
+		cr_assert_eq(t.points[k].ticks, 20 * k + 10);
+		cr_assert_eq(t.curves[0].live_bytes[k], 8 * (2 * k + 2));
+	}
 	tally_release(&t);
 	synth_release(&s);
 }
@@ -961,6 +1041,17 @@ Test(tally, dishonest_frames)
 	expect_refused("promise", "stored as");
 
 	x->raw_bytes = raw;
+	x->stored_bytes = UINT64_C(1) << 20;
+	synth_save(image, bytes, "promise");
+	expect_refused("promise", "stored as");
+
+	ZSTD_CCtx *zstd = ZSTD_createCCtx();
+	ZSTD_CCtx_setParameter(zstd, ZSTD_c_contentSizeFlag, 0);
+	x->stored_bytes = ZSTD_compress2(zstd, image + x->offset, 4096, sites, raw);
+	ZSTD_freeCCtx(zstd);
+	synth_save(image, bytes, "silent");
+	expect_refused("silent", "cannot be decompressed");
+
 	x->stored_bytes =
 		ZSTD_compress(image + x->offset, 4096, sites, raw + sizeof(struct ht_site), 3);
 	synth_save(image, bytes, "liar");

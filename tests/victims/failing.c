@@ -2,7 +2,7 @@
 /* Requests that the allocator refuses: errno is set, the old buffer stays, and only the failure is counted. */
 #include "victim.h"
 
-static size_t huge = (size_t)1 << 62;
+static volatile size_t huge = (size_t)1 << 62;
 
 static void *refused(struct ledger *l, void *p, size_t size)
 {
@@ -12,7 +12,6 @@ static void *refused(struct ledger *l, void *p, size_t size)
 	return led_got(l, p, size);
 }
 
-#pragma GCC diagnostic ignored "-Walloc-size-larger-than="
 VICTIM void victim_failing(void)
 {
 	struct ledger *l = led_section(__func__);
