@@ -55,6 +55,11 @@ static struct {
 
 static bool resolved;
 
+static inline uint64_t usable(void *p)
+{
+	return real.malloc_usable_size ? real.malloc_usable_size(p) : 0;
+}
+
 static COLD void resolve(void)
 {
 	static bool resolving; /* at this time there is one thread: the first allocation of the process */
@@ -67,6 +72,12 @@ static COLD void resolve(void)
 #undef LOOK_UP
 	/* release: the table is whole for whoever sees the flag */
 	__atomic_store_n(&resolved, true, __ATOMIC_RELEASE);
+	/* tcmalloc's first malloc_usable_size allocates. Let it do so now, and not inside a recording. */
+	uint64_t before = record_mute();
+	void *p = real.malloc(1);
+	usable(p);
+	real.free(p);
+	record_unmute(before);
 }
 
 /* True when the real functions are known. */
@@ -78,11 +89,6 @@ static inline bool ready(void)
 	return resolved;
 }
 
-static inline uint64_t usable(void *p)
-{
-	return real.malloc_usable_size ? real.malloc_usable_size(p) : 0;
-}
-
 static inline uint8_t align_code(size_t alignment)
 {
 	return (uint8_t)(alignment ? 1 + __builtin_ctzl(alignment) : 0);
@@ -91,14 +97,12 @@ static inline uint8_t align_code(size_t alignment)
 /* After the real function: records its success or failure. */
 static inline void *allocated(struct unwind_regs caller, void *p, size_t bytes, uint8_t align)
 {
-	/* Outside of the recording: it may be the first call of its kind, and set something up. */
-	uint64_t usable_bytes = p ? usable(p) : 0;
 	struct thread *t = record_enter();
 
 	if (unlikely(!t))
 		return p;
 	if (likely(p))
-		record_alloc(t, caller, p, bytes, usable_bytes, align, HT_SOURCE_LIBC);
+		record_alloc(t, caller, p, bytes, usable(p), align, HT_SOURCE_LIBC);
 	else
 		record_failure(bytes);
 	record_leave(t);
@@ -179,17 +183,16 @@ static inline void *reallocate(struct unwind_regs caller, void *p, size_t bytes)
 	void *q = real.realloc(p, bytes);
 	if (unlikely(!recorded))
 		return q;
-	uint64_t usable_bytes = q ? usable(q) : 0;
 	t = record_enter();
 	if (unlikely(!t)) {
 		/* The first half was recorded and this one cannot be: a signal came between. Keep what was known. */
 		return q;
 	}
 	if (likely(q && known)) {
-		record_regrow(t, caller, p, &e, q, bytes, usable_bytes, 0, HT_SOURCE_LIBC);
+		record_regrow(t, caller, p, &e, q, bytes, usable(q), 0, HT_SOURCE_LIBC);
 	} else if (q) {
 		record_unknown_free();
-		record_alloc(t, caller, q, bytes, usable_bytes, 0, HT_SOURCE_LIBC);
+		record_alloc(t, caller, q, bytes, usable(q), 0, HT_SOURCE_LIBC);
 	} else if (bytes == 0) { /* the C library's way to free */
 		if (known)
 			record_free(t, p, &e);

@@ -86,7 +86,7 @@ peak() {
 	local tally
 	tally=$(tally_of "$1")
 	same "$(section ledger all)" "$(dump --through 'victim_*' "$tally")" victim_* peak_bytes peak_count
-	same "$(section ledger all)" "$(dump "$tally" | sed 's/^header\.//')" header peak_bytes
+	is "$(dump --header "$tally")" header.peak_bytes "$(section ledger all | value peak_bytes)"
 }
 
 # --- the tests ------------------------------------------------------------------------------------------------------
@@ -181,7 +181,7 @@ test_maps() {
 }
 test_threads() {
 	simple threads
-	local tally workers seen
+	local tally seen
 	tally=$(tally_of threads)
 	compare ledger "$tally" foreign_frees
 	seen=$(dump "$tally")
