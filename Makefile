@@ -9,7 +9,7 @@ CC = gcc
 CFLAGS = -O2 -g
 WARNINGS = -Wall -Wextra -Wvla -Wstrict-prototypes -Wmissing-prototypes
 ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE $(WARNINGS) $(CFLAGS) -MMD -MP
-SHIM_CFLAGS = -fPIC -fvisibility=hidden -fno-plt -ftls-model=initial-exec -fexceptions
+SHIM_CFLAGS = -fPIC -fvisibility=hidden -fno-plt -ftls-model=initial-exec
 SHIM_LDFLAGS = -shared -Wl,--version-script=preload/libheaptally.map -Wl,-z,now -Wl,-z,relro -Wl,--build-id
 ANALYZER_CFLAGS = -Ianalyzer -DHEAPTALLY_VERSION='"$(VERSION)"' -DHEAPTALLY_LIBDIR='"$(LIBDIR)"'
 ANALYZER_LIBS = -ldw -lelf -ljansson -lzstd -liberty -lz
@@ -50,6 +50,56 @@ $(BUILD)/%.o: %.c
 $(BUILD)/analyzer/catalog.o: analyzer/catalog/plumbing.txt
 $(BUILD)/analyzer/views/svg.o: analyzer/views/flame.css analyzer/views/flame.js
 
+deps: ## install what building needs (Debian, root or sudo)
+	@tests/deps.sh build
+
+demo: ## record a real rspack build, report, flame graph
+	@tests/deps.sh demo
+	@$(MAKE) --no-print-directory all
+	@examples/rspack/demo.sh $(BUILD)
+
+test: ## everything that decides whether this works
+	@tests/deps.sh test
+	@$(MAKE) --no-print-directory all $(BUILD)/unit test-programs
+	@tests/run.sh
+
+test-programs: $(BUILD)/tests/fuzz_tally $(BUILD)/tests/heaptally-sanitized
+	$(Q)$(MAKE) --no-print-directory -s -C tests
+
+# The analyzer once more, with the sanitizers in.
+SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+$(BUILD)/sanitized/%.o: %.c
+	$(say) CC $@
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) $(ANALYZER_CFLAGS) $(SANITIZE) -DFUZZ_STANDALONE -c -o $@ $<
+SANITIZED_OBJECTS = $(patsubst $(BUILD)/%,$(BUILD)/sanitized/%,$(ANALYZER_OBJECTS))
+$(BUILD)/tests/heaptally-sanitized: $(BUILD)/sanitized/analyzer/main.o $(SANITIZED_OBJECTS)
+	$(say) LD $@
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(SANITIZE) -o $@ $^ $(ANALYZER_LIBS)
+$(BUILD)/tests/fuzz_tally: $(BUILD)/sanitized/tests/fuzz/fuzz_tally.o $(BUILD)/sanitized/tests/unit/synth.o \
+		$(SANITIZED_OBJECTS)
+	$(say) LD $@
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(SANITIZE) -o $@ $^ $(ANALYZER_LIBS)
+
+bench: ## the cost, beside that of other profilers; VARIANT=small ROUNDS=9 BINDING=release
+	@tests/deps.sh test
+	@$(MAKE) --no-print-directory all $(addprefix $(BUILD)/bench/,measure micro empty_hook.so)
+	@ROUNDS=$(ROUNDS) VARIANT=$(VARIANT) BINDING=$(BINDING) tests/bench/bench.sh
+$(BUILD)/bench/empty_hook.so: tests/bench/empty_hook.c
+	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -shared -fPIC -o $@ $<
+$(BUILD)/bench/%: tests/bench/%.c
+	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -pthread -o $@ $<
+
+install: all ## to PREFIX, /usr/local by default
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(LIBDIR) $(DESTDIR)$(PREFIX)/share/man/man1 \
+		$(DESTDIR)$(PREFIX)/share/man/man7
+	install $(BUILD)/heaptally $(DESTDIR)$(PREFIX)/bin
+	install -m 644 $(BUILD)/libheaptally.so $(DESTDIR)$(LIBDIR)
+	install -m 644 man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 644 man/*.7 $(DESTDIR)$(PREFIX)/share/man/man7
+
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r t d; do \
 		printf '  make %-8s %s\n' "$$t" "$$d"; done
@@ -57,5 +107,5 @@ help: ## this list
 clean: ## remove what was built
 	rm -rf $(BUILD)
 
-.PHONY: all help clean
+.PHONY: all deps demo test test-programs bench install help clean
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

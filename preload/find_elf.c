@@ -94,6 +94,7 @@ static void read_dynamic(
 	view->n_jmprel = view->jmprel ? value[DT_PLTRELSZ] / sizeof(Elf64_Rela) : 0;
 	view->relr = table(view, value[DT_RELR], value[DT_RELRSZ]);
 	view->n_relr = view->relr ? value[DT_RELRSZ] / sizeof(uint64_t) : 0;
+	view->relr_bias = image->loaded ? image->bias : 0;
 	view->has_relocations = view->rela || view->relr;
 
 	size_t symbols = count_by_hash(view, value[DT_HASH], gnu_hash);

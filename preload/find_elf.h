@@ -44,6 +44,7 @@ struct elf_view {
 	uint64_t relro, relro_bytes;
 	const uint8_t *build_id;
 	size_t n_build_id;
+	uint64_t relr_bias; /* what the loader has added to the pointers that relr names */
 	bool has_relocations; /* a dynamic image: pointers in its data are made by the loader */
 };
 

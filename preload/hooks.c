@@ -347,12 +347,6 @@ static COLD void *next_operator(const char *name, void *caller, bool *own)
 	return f;
 }
 
-/* Undoes record_mute also when operator new throws. */
-static inline void unmute(uint64_t *before)
-{
-	record_unmute(*before);
-}
-
 #define DEFINE_NEW(name, parameters, arguments, bytes, align)                                      \
 	EXPORT void *name parameters;                                                              \
 	EXPORT void *name parameters                                                               \
@@ -369,12 +363,11 @@ static inline void unmute(uint64_t *before)
 		}                                                                                  \
 		if (!own)                                                                          \
 			return next arguments;                                                     \
-		void *p;                                                                           \
-		{                                                                                  \
-			uint64_t before __attribute__((cleanup(unmute))) = record_mute();          \
-			p = next arguments;                                                        \
-		}                                                                                  \
-		return allocated(UNWIND_CALLER, p, bytes, align_code(align));                      \
+		uint64_t before = record_allocs();                                                 \
+		void *p = next arguments;                                                          \
+		/* It may have called malloc after all; if it throws, there is nothing to record. */ \
+		return record_allocs() == before ?                                                 \
+			allocated(UNWIND_CALLER, p, bytes, align_code(align)) : p;                 \
 	}
 NEW_FUNCTIONS(DEFINE_NEW)
 
@@ -401,8 +394,9 @@ NEW_FUNCTIONS(DEFINE_NEW)
 			return;                                                                    \
 		}                                                                                  \
 		freeing(p);                                                                        \
-		uint64_t before __attribute__((cleanup(unmute))) = record_mute();                  \
+		uint64_t before = record_mute();                                                   \
 		next arguments;                                                                    \
+		record_unmute(before);                                                             \
 	}
 DELETE_FUNCTIONS(DEFINE_DELETE)
 

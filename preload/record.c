@@ -366,6 +366,17 @@ void record_alloc(struct thread *t, struct unwind_regs regs, void *p, uint64_t b
 	after_event(t, now);
 }
 
+uint64_t record_allocs(void)
+{
+	struct thread *t = record_enter();
+
+	if (!t)
+		return 0;
+	uint64_t allocs = t->record->allocs;
+	record_leave(t);
+	return allocs;
+}
+
 void record_failure(uint64_t bytes)
 {
 	__atomic_fetch_add(&tally.header->failures, 1, __ATOMIC_RELAXED);
@@ -391,6 +402,8 @@ void record_free(struct thread *t, void *p, const struct ledger_entry *e)
 	bool own = e->thread == (t->serial & ((1u << LEDGER_THREAD_BITS) - 1));
 
 	count_free(t, e, p == t->last_alloc && own, now);
+	if (p == t->last_alloc)
+		t->last_alloc = NULL; /* whoever gets this address next, it is not what was allocated last here */
 	after_event(t, now);
 }
 

@@ -84,6 +84,9 @@ static inline void record_unmute(uint64_t before)
 	__atomic_store_n(&record_self.open, before, __ATOMIC_RELAXED);
 }
 
+/* Allocations that the calling thread has recorded so far. */
+uint64_t record_allocs(void);
+
 void record_alloc(struct thread *t, struct unwind_regs regs, void *p, uint64_t bytes,
 	uint64_t usable_bytes, uint8_t align, enum ht_source source);
 void record_failure(uint64_t bytes);
