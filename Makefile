@@ -14,7 +14,7 @@ SHIM_LDFLAGS = -shared -Wl,--version-script=preload/libheaptally.map -Wl,-z,now 
 ANALYZER_CFLAGS = -Ianalyzer -DHEAPTALLY_VERSION='"$(VERSION)"' -DHEAPTALLY_LIBDIR='"$(LIBDIR)"'
 ANALYZER_LIBS = -ldw -lelf -ljansson -lzstd -liberty -lz
 
-SHIM_OBJECTS = $(patsubst %.c,$(BUILD)/%.o,$(wildcard preload/*.c))
+SHIM_OBJECTS = $(patsubst %.c,$(BUILD)/%.o,$(filter-out preload/find%.c,$(wildcard preload/*.c)))
 ANALYZER_OBJECTS = $(patsubst %.c,$(BUILD)/%.o,$(filter-out analyzer/main.c,\
 	$(wildcard analyzer/*.c analyzer/views/*.c analyzer/patterns/*.c)))
 UNIT_OBJECTS = $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/unit/*.c))

@@ -166,9 +166,8 @@ uint32_t buckets_get(struct thread *t, uint32_t site, uint32_t size_class, uint8
 	enum ht_source source, struct ht_counters **counters)
 {
 	uint64_t key = (uint64_t)site << 32 | size_class << 16 | (uint32_t)align << 8 | source;
-	struct thread_bucket *cached = &t->buckets[(key * 0x9e3779b97f4a7c15u) >> 53];
+	struct thread_bucket *cached = &t->buckets[(key * 0x9e3779b97f4a7c15u) >> (64 - THREAD_BUCKET_BITS)];
 
-	_Static_assert(THREAD_BUCKET_CACHE == 1u << 11, "the shift above takes 11 bits");
 	if (likely(cached->key == key && cached->counters)) {
 		*counters = cached->counters;
 		return cached->bucket;

@@ -25,10 +25,28 @@ bool elf_executable(const struct elf_view *view, uint64_t vaddr)
 
 const char *elf_name(const struct elf_symbols *symbols, const Elf64_Sym *symbol)
 {
-	size_t at = symbol->st_name;
-	if (at >= symbols->n_strings || !memchr(symbols->strings + at, 0, symbols->n_strings - at))
-		return "";
-	return symbols->strings + at;
+	return symbol->st_name < symbols->n_strings ? symbols->strings + symbol->st_name : "";
+}
+
+bool elf_same(const char *a, const char *b)
+{
+	while (*a && *a == *b)
+		a++, b++;
+	return *a == *b;
+}
+
+bool elf_starts(const char *name, const char *prefix)
+{
+	while (*prefix && *name == *prefix)
+		name++, prefix++;
+	return !*prefix;
+}
+
+/* A table whose last string does not end is not used at all. */
+static void keep_terminated(struct elf_symbols *symbols)
+{
+	if (symbols->n_strings && symbols->strings[symbols->n_strings - 1])
+		*symbols = (struct elf_symbols){0};
 }
 
 /* How many symbols the hash tables say there are: the dynamic section does not. */
@@ -103,6 +121,7 @@ static void read_dynamic(
 	view->dynamic.strings = (const char *)elf_at(view, value[DT_STRTAB], value[DT_STRSZ]);
 	view->dynamic.n = view->dynamic.symbols && view->dynamic.strings ? symbols : 0;
 	view->dynamic.n_strings = view->dynamic.strings ? value[DT_STRSZ] : 0;
+	keep_terminated(&view->dynamic);
 }
 
 static void read_note(struct elf_view *view, const uint8_t *note, size_t n)
@@ -162,6 +181,7 @@ static void read_sections(struct elf_view *view, const uint8_t *file, size_t n)
 		view->full = (struct elf_symbols){(const Elf64_Sym *)(file + s->sh_offset),
 			s->sh_size / sizeof(Elf64_Sym), (const char *)file + strings->sh_offset,
 			strings->sh_size};
+		keep_terminated(&view->full);
 	}
 }
 
@@ -230,6 +250,8 @@ int elf_open(struct elf_view *view, const struct find_image *image, const char *
 	for (size_t i = 0; i < n; i++) {
 		const Elf64_Phdr *p = &headers[i];
 		const uint8_t *at = elf_at(view, p->p_vaddr, p->p_filesz);
+		if (p->p_type == PT_INTERP)
+			view->program = true;
 		if (p->p_type == PT_GNU_RELRO) {
 			view->relro = p->p_vaddr;
 			view->relro_bytes = p->p_memsz;

@@ -45,6 +45,7 @@ struct elf_view {
 	const uint8_t *build_id;
 	size_t n_build_id;
 	uint64_t relr_bias; /* what the loader has added to the pointers that relr names */
+	bool program; /* names an interpreter */
 	bool has_relocations; /* a dynamic image: pointers in its data are made by the loader */
 };
 
@@ -53,7 +54,9 @@ int elf_open(struct elf_view *view, const struct find_image *image, const char *
 /* The bytes from vaddr on, at least n of them; NULL when the image has not that many there. */
 const uint8_t *elf_at(const struct elf_view *view, uint64_t vaddr, size_t n);
 bool elf_executable(const struct elf_view *view, uint64_t vaddr);
-/* A symbol's name, "" when it has none that ends inside the table. */
+/* A symbol's name, "" when it has none. */
 const char *elf_name(const struct elf_symbols *symbols, const Elf64_Sym *symbol);
+bool elf_same(const char *a, const char *b);
+bool elf_starts(const char *name, const char *prefix);
 
 #endif

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tables of 16-byte slots with linear probing; a slot's home is the pointer's place within its 64 KiB scaled to the
- * table, so a full scan runs through memory in address order. What does not fit a slot (chains, large sizes) has a
- * side record.
+ * Tables of 16-byte slots with linear probing; a slot's home is the pointer's place within its page scaled to the
+ * table. Allocators fill pages with objects of like size, so most objects sit at home, in the order of their
+ * addresses, and a table can be filled to its last slot. What does not fit a slot (chains, large sizes) has a side
+ * record.
  */
 #include "ledger.h"
 
@@ -11,21 +12,21 @@
 #include "format.h"
 #include "sys.h"
 
-#define REGION_BITS   16u
+#define REGION_BITS   12u
 #define KEY_BITS      (REGION_BITS - 3) /* pointers are multiples of 8: mimalloc's and jemalloc's small ones */
 #define TOP_BITS      15u		/* of 47-bit addresses: one table of regions per 4 GiB */
 #define TABLE_REGIONS (1u << (32 - REGION_BITS))
-#define MIN_LOG2      3u
+#define MIN_LOG2      1u
 #define SLAB_BYTES    (2u << 20)
 #define REST_BITS     18u
 #define MAX_SIDES     (1u << 22)
 
-/* Slot word a: key 13, used 1, side 1, size class 9, bucket or side number 22, size minus the class's least 18.
+/* Slot word a: key 9, four spare, used 1, side 1, class 9, bucket or side number 22, size minus the class's least 18.
  * Slot word b: thread 20, birth 44. */
 struct slot {
 	uint64_t a, b;
 };
-#define A_KEY(a)   ((uint32_t)(a)&0x1fff)
+#define A_KEY(a)   ((uint32_t)(a)&0x1ff)
 #define A_USED	   (1ull << 13)
 #define A_SIDE	   (1ull << 14)
 #define A_CLASS(a) ((uint32_t)((a) >> 15) & 0x1ff)
@@ -149,7 +150,7 @@ static inline struct region *region_of(uintptr_t pointer, bool make)
 
 static inline uint32_t key_of(uintptr_t pointer)
 {
-	return (uint32_t)(pointer >> 3) & 0x1fff;
+	return (uint32_t)(pointer >> 3) & 0x1ff;
 }
 
 static inline uint32_t home(uint32_t key, uint32_t log2)
@@ -157,13 +158,16 @@ static inline uint32_t home(uint32_t key, uint32_t log2)
 	return key >> (KEY_BITS - log2);
 }
 
-/* The slot of a key, or the empty one where it belongs. */
+/* The slot of a key, or the empty one where it belongs; in a full table that lacks the key, just any. */
 static inline uint32_t find(const struct region *r, uint32_t key)
 {
 	uint32_t mask = (1u << r->log2) - 1, at = home(key, r->log2);
 
-	while ((r->slots[at].a & A_USED) && A_KEY(r->slots[at].a) != key)
+	for (uint32_t left = mask; left > 0; left--) {
+		if (!(r->slots[at].a & A_USED) || A_KEY(r->slots[at].a) == key)
+			break;
 		at = (at + 1) & mask;
+	}
 	return at;
 }
 
@@ -230,17 +234,15 @@ enum ledger_result ledger_put(uintptr_t pointer, const struct ledger_entry *e, s
 
 	if (unlikely(!r || !pack(pointer, e, &s)))
 		return LEDGER_NO_MEMORY;
-	sys_lock(&r->lock);
-	uint32_t slots = r->slots ? 1u << r->log2 : 0;
-	/* A table of 2^KEY_BITS has a home for every key. */
-	if (unlikely(r->used + 1u > slots - slots / 8 && r->log2 < KEY_BITS) && !grow(r) &&
-		(!r->slots || r->used + 1u >= slots)) {
-		sys_unlock(&r->lock);
-		if (s.a & A_SIDE)
-			side_free(A_REF(s.a));
-		return LEDGER_NO_MEMORY;
-	}
+	sys_spin_lock(&r->lock);
+	if (unlikely(!r->slots) && !grow(r))
+		goto no_memory;
 	uint32_t at = find(r, key_of(pointer));
+	if (unlikely(r->used == 1u << r->log2) && A_KEY(r->slots[at].a) != key_of(pointer)) {
+		if (!grow(r))
+			goto no_memory;
+		at = find(r, key_of(pointer));
+	}
 	if (unlikely(r->slots[at].a & A_USED)) {
 		unpack(r->slots[at], old);
 		result = LEDGER_REPLACED;
@@ -248,8 +250,13 @@ enum ledger_result ledger_put(uintptr_t pointer, const struct ledger_entry *e, s
 		r->used++;
 	}
 	r->slots[at] = s;
-	sys_unlock(&r->lock);
+	sys_spin_unlock(&r->lock);
 	return result;
+no_memory:
+	sys_spin_unlock(&r->lock);
+	if (s.a & A_SIDE)
+		side_free(A_REF(s.a));
+	return LEDGER_NO_MEMORY;
 }
 
 bool ledger_take(uintptr_t pointer, struct ledger_entry *e)
@@ -259,15 +266,16 @@ bool ledger_take(uintptr_t pointer, struct ledger_entry *e)
 
 	if (unlikely(!r || (pointer & 7)))
 		return false;
-	sys_lock(&r->lock);
+	sys_spin_lock(&r->lock);
 	if (unlikely(!r->slots))
 		goto absent;
 	uint32_t mask = (1u << r->log2) - 1, hole = find(r, key_of(pointer));
 	s = r->slots[hole];
-	if (unlikely(!(s.a & A_USED)))
+	if (unlikely(!(s.a & A_USED) || A_KEY(s.a) != key_of(pointer)))
 		goto absent;
 	/* Close the hole: move back what was pushed past it. */
-	for (uint32_t at = (hole + 1) & mask; r->slots[at].a & A_USED; at = (at + 1) & mask) {
+	uint32_t last = hole;
+	for (uint32_t at = (hole + 1) & mask; at != last && (r->slots[at].a & A_USED); at = (at + 1) & mask) {
 		uint32_t wanted = home(A_KEY(r->slots[at].a), r->log2);
 		if (((at - wanted) & mask) >= ((at - hole) & mask)) {
 			r->slots[hole] = r->slots[at];
@@ -280,11 +288,11 @@ bool ledger_take(uintptr_t pointer, struct ledger_entry *e)
 		r->slots = NULL;
 		r->log2 = 0;
 	}
-	sys_unlock(&r->lock);
+	sys_spin_unlock(&r->lock);
 	unpack(s, e);
 	return true;
 absent:
-	sys_unlock(&r->lock);
+	sys_spin_unlock(&r->lock);
 	return false;
 }
 

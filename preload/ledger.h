@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The live pointers. Addresses are grouped by 64 KiB of address space; each group has its own small table, ordered
- * like the addresses, so that neighbouring objects share cache lines and threads rarely meet.
+ * The live pointers. Each page of address space has its own small table, ordered like the addresses, so that
+ * neighbouring objects share cache lines and threads rarely meet.
  */
 #ifndef HEAPTALLY_LEDGER_H
 #define HEAPTALLY_LEDGER_H

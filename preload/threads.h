@@ -9,8 +9,8 @@
 #include "format.h"
 #include "unwind.h"
 
-#define THREAD_SITE_CACHE   2048u
-#define THREAD_BUCKET_CACHE 2048u
+#define THREAD_SITE_BITS   13u
+#define THREAD_BUCKET_BITS 12u
 
 struct thread_site {
 	uintptr_t ip;
@@ -34,8 +34,8 @@ struct thread {
 	uint64_t flush_bytes; /* how much of that may gather */
 	struct ht_counters **chunks; /* counters of buckets [16i, 16i+16), or NULL */
 	struct thread *next_free;
-	struct thread_site sites[THREAD_SITE_CACHE];
-	struct thread_bucket buckets[THREAD_BUCKET_CACHE];
+	struct thread_site sites[1u << THREAD_SITE_BITS];
+	struct thread_bucket buckets[1u << THREAD_BUCKET_BITS];
 	struct unwinder unwinder;
 };
 

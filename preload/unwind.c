@@ -222,7 +222,7 @@ static NOINLINE enum step step_rare(struct unwinder *u, struct unwind_frame *f, 
 }
 
 /* From a frame to its caller. Fills f->bp_slot. */
-static inline enum step step(struct unwinder *u, struct unwind_frame *f, struct unwind_regs *out)
+static inline __attribute__((always_inline)) enum step step(struct unwinder *u, struct unwind_frame *f, struct unwind_regs *out)
 {
 	const struct unwind_regs r = f->regs;
 	uint64_t rule = f->rule;
@@ -260,6 +260,12 @@ static inline enum step step(struct unwinder *u, struct unwind_frame *f, struct 
 	return likely(out->ip != 0) ? STEP_OK : STEP_END;
 }
 
+/* For places where it is not worth being inlined. */
+static NOINLINE enum step step_out(struct unwinder *u, struct unwind_frame *f, struct unwind_regs *out)
+{
+	return step(u, f, out);
+}
+
 static inline bool same_regs(const struct unwind_regs *a, const struct unwind_regs *b)
 {
 	return a->sp == b->sp && a->ip == b->ip && a->bp == b->bp;
@@ -274,7 +280,7 @@ static inline bool unchanged(struct unwinder *u, uint32_t at)
 	if (likely(RULE_KIND(f->rule) == CFI_CFA_RSP || RULE_KIND(f->rule) == CFI_CFA_RBP))
 		return word(next->sp - 8) == next->ip && (f->bp_slot == 0 || word(f->bp_slot) == next->bp);
 	struct unwind_regs now;
-	return step(u, f, &now) == STEP_OK && same_regs(&now, next);
+	return step_out(u, f, &now) == STEP_OK && same_regs(&now, next);
 }
 
 static COLD uint32_t site_of_miss(struct thread_site *cached, uint32_t parent, uintptr_t ip,
@@ -295,10 +301,9 @@ static COLD uint32_t site_of_miss(struct thread_site *cached, uint32_t parent, u
 
 static inline uint32_t site_of(struct thread *t, uint32_t parent, uintptr_t ip, uint64_t rule)
 {
-	uint32_t at = (uint32_t)(((ip ^ (uint64_t)parent << 20) * 0x9e3779b97f4a7c15u) >> 53);
+	uint32_t at = (uint32_t)(((ip ^ (uint64_t)parent << 20) * 0x9e3779b97f4a7c15u) >> (64 - THREAD_SITE_BITS));
 	struct thread_site *cached = &t->sites[at];
 
-	_Static_assert(THREAD_SITE_CACHE == 1u << 11, "the shift above takes 11 bits");
 	if (likely(cached->ip == ip && cached->parent == parent))
 		return cached->site;
 	return site_of_miss(cached, parent, ip, rule);

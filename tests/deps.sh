@@ -7,7 +7,7 @@ set -u
 build="gcc make libc6-dev libunwind-dev uthash-dev libdw-dev libelf-dev libiberty-dev libjansson-dev
 	libzstd-dev zlib1g-dev"
 test="g++ binutils libcriterion-dev libjemalloc2 libmimalloc2.0 libtcmalloc-minimal4 libxml2-utils mandoc heaptrack
-	libjemalloc-dev libmimalloc-dev procps gawk"
+	libjemalloc-dev libmimalloc-dev procps"
 
 case ${1-} in
 build) wanted=$build ;;
