@@ -221,7 +221,7 @@ static int finish(struct run *run, const struct options *o, char *path)
 		.pid = t.header.pid,
 		.peak_bytes = t.header.peak_bytes,
 		.seconds = (double)(t.header.last_ns - t.header.start_ns) / 1e9,
-		.killed = t.header.state == HT_STATE_RECORDING,
+		.killed = !(t.header.state & HT_STATE_EXITED),
 	};
 	struct profile p;
 	int r = profile_init(&p, &t, catalog_plumbing(), &e);

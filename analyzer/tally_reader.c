@@ -325,7 +325,7 @@ static int source_open(struct source *s, const char *path, struct error *e)
 		return damaged(path, e, "format version %u", start.header.version);
 	if (start.header.header_bytes != sizeof(start.header))
 		return damaged(path, e, "a header of %u bytes", start.header.header_bytes);
-	if (start.header.state > HT_STATE_FINISHED)
+	if (start.header.state & ~(uint32_t)HT_STATE_ALL)
 		return damaged(path, e, "state %u", start.header.state);
 	s->live = mmap(NULL, sizeof(struct ht_header), PROT_READ, MAP_SHARED, s->fd, 0);
 	if (s->live == MAP_FAILED)

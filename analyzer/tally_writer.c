@@ -117,7 +117,7 @@ static int image_make(struct image *image, ZSTD_CCtx *zstd, const struct tally *
 	memcpy(h->magic, HT_MAGIC, sizeof(h->magic));
 	h->version = HT_VERSION;
 	h->header_bytes = sizeof(*h);
-	h->state = HT_STATE_FINISHED;
+	h->state |= HT_STATE_FINISHED;
 	h->strings_bytes = t->strings_bytes;
 	h->n_modules = t->n_modules;
 	h->n_sites = t->n_sites;

@@ -22,6 +22,8 @@ enum {
 	NEAR = 192 * 1024,  /* an allocator's code, or its part that has entry points */
 	SHIMS = 512,        /* Rust's four shims */
 	ADJACENT = 16384,
+	MAX_TRIED = 16,
+	MINOR = 20, /* a second allocator called less than a 20th of the first is none */
 };
 
 /* A function with a claim to a role. */
@@ -30,9 +32,12 @@ struct claim {
 	enum find_shape shape;
 	uint64_t function; /* that was seen called */
 	uint64_t inner;    /* where it leads when it only jumps on */
-	uint64_t inner_slot;
 	enum find_shape inner_shape;
-	uint32_t weight;
+	uint32_t weight;   /* calls of function */
+	uint32_t by_shims; /* calls of functions that only jump on to inner */
+	bool by_slot;
+	bool past_slot; /* the shim jumps to inner directly */
+	bool weak; /* to be believed only with help from elsewhere */
 	struct find_evidence evidence;
 };
 
@@ -147,6 +152,7 @@ static uint32_t look(
 		if (e) {
 			e->calls = direct->calls;
 			e->tails = direct->tails;
+			e->leas = direct->loads;
 			e->pointers = direct->pointers;
 		}
 	}
@@ -175,7 +181,7 @@ static bool alloc_like(const struct find_evidence *v, enum find_shape *shape)
 	if (v->sites < FEWEST_SITES || v->result_tested < 50)
 		return false;
 	*shape = FIND_SIZE_ALIGN;
-	if (v->rsi_alignment >= 70 && v->rsi_zero_flag < 50 && v->rdx_set <= 15 && v->rcx_set <= 50)
+	if (v->rsi_alignment >= 70 && v->rdx_set <= 15 && v->rcx_set <= 50)
 		return v->result_tested >= 60;
 	*shape = FIND_SIZE;
 	return v->rsi_set <= 15 && v->rdx_set <= 15 && v->rdi_immediate >= 25 && v->result_tested >= 80;
@@ -211,35 +217,71 @@ static struct claim claim_inner(const struct search *s, struct claim c)
 		shape = FIND_SHAPES;
 	if (shape == FIND_SHAPES)
 		return c;
+	/* Jumping on past the slot: what holds the shim is then the only slot there is. */
+	uint32_t slot = first_slot(s, t.function);
+	bool has_slot = slot < s->n_slots && function_of(s, s->slots[slot]) == t.function;
+	if (!t.slot && c.by_slot && !has_slot)
+		return c;
+	c.past_slot = !t.slot;
 	c.inner = t.function;
-	c.inner_slot = t.slot;
 	c.inner_shape = shape;
 	return c;
 }
 
-/* Does it end in libc's allocator, directly or one call deeper? */
-static bool ends_in_libc(const struct search *s, uint64_t function)
+/* Where a function's memory comes from in the end. */
+enum source { SOURCE_UNKNOWN, SOURCE_LIBC, SOURCE_SYSTEM, SOURCE_OTHER };
+
+static bool system_maps(const char *name)
 {
-	struct callee first[MAX_CALLEES], second[MAX_CALLEES];
-	size_t n = sites_callees(&s->sites, function, first);
-	for (size_t i = 0; i < n; i++) {
-		if (first[i].import && libc_allocates(first[i].import))
-			return true;
-		if (!first[i].function)
-			continue;
-		struct thunk t = sites_follow(&s->sites, first[i].function);
-		if (t.import && libc_allocates(t.import))
-			return true;
-		size_t m = sites_callees(&s->sites, first[i].function, second);
-		for (size_t k = 0; k < m; k++) {
-			const char *import = second[k].import;
-			if (!import && second[k].function)
-				import = sites_follow(&s->sites, second[k].function).import;
-			if (import && libc_allocates(import))
-				return true;
+	return elf_same(name, "mmap") || elf_same(name, "mmap64") || elf_same(name, "sbrk") ||
+	       elf_same(name, "munmap") || elf_same(name, "madvise");
+}
+
+/*
+ * Breadth first over what it calls. Rust code far behind an allocator (a panic, a thread's end) may allocate through
+ * libc; a wrapper of libc's gets there at once. `deep` believes libc's at any depth: for a module without the marks
+ * of an allocator. Being `other`, or reaching it, makes it part of that.
+ */
+static enum source find_source(
+	const struct search *s, uint64_t function, uint64_t other, bool deep)
+{
+	enum { FRONT = 400, NEAR_LIBC = 2 };
+	uint64_t front[FRONT] = {function};
+	unsigned n = 1, level_end = 1, depth = 0;
+	struct callee callees[MAX_CALLEES];
+	for (unsigned done = 0; done < n; done++) {
+		if (done == level_end) {
+			level_end = n;
+			depth++;
 		}
+		size_t n_callees = sites_callees(&s->sites, front[done], callees);
+		bool system = false;
+		for (size_t i = 0; i < n_callees; i++) {
+			uint64_t next = callees[i].function;
+			const char *import = callees[i].import;
+			unsigned k = 0;
+			if (!import && next) {
+				struct thunk t = sites_follow(&s->sites, next);
+				import = t.import;
+				next = t.function;
+			}
+			if (import && libc_allocates(import) && (deep || depth < NEAR_LIBC))
+				return SOURCE_LIBC;
+			if (import) {
+				system |= system_maps(import);
+				continue;
+			}
+			if (other && next == other)
+				return SOURCE_OTHER;
+			while (k < n && front[k] != next)
+				k++;
+			if (k == n && n < FRONT)
+				front[n++] = next;
+		}
+		if (system)
+			return SOURCE_SYSTEM;
 	}
-	return false;
+	return SOURCE_UNKNOWN;
 }
 
 /* Does its code, not that of what it calls, call one of the claims' functions? */
@@ -262,10 +304,12 @@ static bool calls_claim(
 	return false;
 }
 
-/* Within a few calls from one function, is another reached? */
-static bool reaches(const struct search *s, uint64_t from, uint64_t to)
+/* Within a few calls from one function, is another reached? *copies: is memory copied on the way? */
+static bool reaches_function(const struct search *s, uint64_t from, uint64_t to, bool *copies)
 {
 	enum { FRONT = 96 };
+	bool found = false;
+	*copies = false;
 	uint64_t front[FRONT] = {from};
 	unsigned n = 1, done = 0;
 	struct callee callees[MAX_CALLEES];
@@ -273,8 +317,14 @@ static bool reaches(const struct search *s, uint64_t from, uint64_t to)
 		size_t n_callees = sites_callees(&s->sites, front[done], callees);
 		for (size_t i = 0; i < n_callees; i++) {
 			uint64_t next = callees[i].function;
+			const char *import = callees[i].import;
 			unsigned k = 0;
-			if (next == to)
+			if (next && !import)
+				import = sites_follow(&s->sites, next).import;
+			if (import)
+				*copies |= elf_same(import, "memcpy") || elf_same(import, "memmove");
+			found |= next == to;
+			if (found && *copies)
 				return true;
 			if (!next || next - (from - NEAR) > 2 * NEAR)
 				continue;
@@ -284,7 +334,7 @@ static bool reaches(const struct search *s, uint64_t from, uint64_t to)
 				front[n++] = next;
 		}
 	}
-	return false;
+	return found;
 }
 
 /* --- seeds: alloc --- */
@@ -323,7 +373,9 @@ static uint32_t find_seeds(const struct search *s, struct claim seeds[MAX_SEEDS]
 		c.evidence = evidence_close(&counts);
 		if (known || !alloc_like(&c.evidence, &c.shape))
 			continue;
-		c.weight = look(s, c.function, &c.evidence, NULL);
+		struct find_entry e = {0};
+		c.weight = look(s, c.function, &c.evidence, &e);
+		c.by_slot = e.n_slots && e.slot_calls + e.slot_tails + e.slot_loads >= e.calls;
 		if (!alloc_like(&c.evidence, &c.shape))
 			continue;
 		c = claim_inner(s, c);
@@ -343,66 +395,103 @@ static uint64_t distance(uint64_t a, uint64_t b)
 static bool claim_role(struct claim *c, const struct claim *alloc)
 {
 	const struct find_evidence *v = &c->evidence;
-	enum find_shape shape;
-	bool flags = alloc->shape == FIND_SIZE;
-	if (flags && v->result_tested >= 50 && v->rdx_set <= 15 && v->rsi_zero_flag >= 50) {
-		c->role = FIND_ALLOC_ZEROED;
-		c->shape = FIND_SIZE_FLAGS;
-	} else if (flags && v->result_tested >= 50 && v->rsi_set >= 80 && v->rdx_zero >= 50) {
-		c->role = FIND_REALLOC;
-		c->shape = FIND_PTR_NEW_FLAGS;
-	} else if (flags && v->result_tested >= 50 && v->rsi_set >= 90 && v->rdx_set <= 15 &&
-		   v->rdi_immediate <= 10) {
-		c->role = FIND_REALLOC;
-		c->shape = FIND_PTR_NEW;
-	} else if (flags && v->result_tested <= 10 && v->rsi_set >= 60 && v->rdx_zero >= 50) {
-		c->role = FIND_DEALLOC;
-		c->shape = FIND_PTR_SIZE_FLAGS;
-	} else if (v->result_tested >= 50 && v->rdx_alignment >= 55) {
-		if (v->rsi_set < 80 || v->rsi_alignment > 40)
+	bool tested = v->result_tested >= 50, unused = v->result_tested <= 10 && v->result_used <= 35;
+	/* rustc emits the four shims together; code near them has more than one excuse for unclear arguments */
+	bool shim = alloc->by_slot == c->by_slot && distance(c->function, alloc->function) <= SHIMS;
+	bool two = v->rsi_set >= 80 && v->rdx_set <= 40;
+	if (!v->sites)
+		return false;
+	if (alloc->shape == FIND_SIZE) { /* jemalloc's, which takes flags for what is unusual */
+		if (tested && two && v->rsi_small >= 50) {
+			c->role = FIND_ALLOC;
+			c->shape = FIND_SIZE_FLAGS;
+		} else if (tested && two && v->rdi_immediate >= 70) {
+			c->role = FIND_ALLOC_ZEROED;
+			c->shape = FIND_COUNT_SIZE;
+		} else if (tested && v->rsi_set >= 60 && v->rdx_set >= 60 && v->rcx_set <= 40) {
+			c->role = FIND_REALLOC;
+			c->shape = FIND_PTR_NEW_FLAGS;
+		} else if (tested && two && v->rdi_immediate <= 10) {
+			c->role = FIND_REALLOC;
+			c->shape = FIND_PTR_NEW;
+		} else if (unused && v->rsi_set >= 60 && v->rdx_small >= 50 && v->rcx_set <= 60) {
+			c->role = FIND_DEALLOC;
+			c->shape = FIND_PTR_SIZE_FLAGS;
+		} else if (unused && v->rsi_set <= 40 && v->rdx_set <= 40 && v->rdi_immediate <= 5) {
+			c->role = FIND_DEALLOC;
+			c->shape = FIND_PTR;
+		} else {
 			return false;
+		}
+		return true;
+	}
+	if (tested && v->rsi_set >= 80 && v->rsi_alignment <= 40 && v->rdx_alignment >= 45) {
 		c->role = FIND_REALLOC;
 		c->shape = v->rcx_set >= 80 ? FIND_PTR_OLD_ALIGN_NEW : FIND_PTR_NEW_ALIGN;
-	} else if (v->sites && v->result_tested >= 40 && v->rsi_alignment >= 70 &&
-		   v->rdx_set <= 30 && alloc->shape == FIND_SIZE_ALIGN) {
+	} else if (v->result_tested >= 40 && v->rsi_alignment >= 60 && v->rdx_set <= 30) {
 		c->role = FIND_ALLOC_ZEROED;
 		c->shape = FIND_SIZE_ALIGN;
-	} else if (alloc_like(v, &shape) && shape == alloc->shape) {
-		return false; /* a second alloc: it has its own seed */
-	} else if (v->result_tested <= 10 && v->rdx_alignment >= 55 && v->rsi_set >= 80 &&
-		   v->rcx_set <= 40 && v->rdi_immediate <= 5) {
+	} else if (unused && v->rdx_alignment >= 55 && v->rsi_set >= 80 && v->rcx_set <= 40 &&
+		   v->rdi_immediate <= 5) {
 		c->role = FIND_DEALLOC;
 		c->shape = FIND_PTR_SIZE_ALIGN;
-	} else if (v->result_tested <= 10 && v->result_used <= 35 && v->rsi_set <= 40 &&
-		   v->rdx_set <= 40 && v->rdi_immediate <= 5) {
+	} else if (unused && v->rsi_set <= 40 && v->rdx_set <= 40 && v->rdi_immediate <= 5) {
 		c->role = FIND_DEALLOC;
 		c->shape = FIND_PTR;
+	} else if (shim && v->result_tested >= 35 && v->rcx_set >= 80 && v->rsi_alignment <= 40) {
+		c->role = FIND_REALLOC;
+		c->shape = FIND_PTR_OLD_ALIGN_NEW;
+	} else if (shim && v->result_tested >= 25 && v->rsi_set >= 80 && v->rdx_set <= 20) {
+		c->role = FIND_ALLOC_ZEROED;
+		c->shape = FIND_SIZE_ALIGN;
+	} else if (tested && v->rsi_set >= 60 && v->rdx_set >= 40 && v->rsi_alignment <= 40) {
+		/* Its one caller hands on an alignment that it was given. Believed only if nothing better is found. */
+		c->role = FIND_REALLOC;
+		c->shape = v->rcx_set >= 80 ? FIND_PTR_OLD_ALIGN_NEW : FIND_PTR_NEW_ALIGN;
+		c->weak = true;
 	} else {
 		return false;
 	}
 	return true;
 }
 
+enum { MAX_CLAIMS = 8 };
+
+/* One allocator: alloc first, then what belongs to it. */
 struct group {
-	struct claim claims[FIND_ROLES]; /* weight 0: none */
+	struct claim claims[MAX_CLAIMS];
+	unsigned n;
 };
+
+static const struct claim *group_claim(const struct group *g, enum find_role role)
+{
+	for (unsigned i = 0; i < g->n; i++)
+		if (g->claims[i].role == role)
+			return &g->claims[i];
+	return NULL;
+}
 
 /* How well a claim goes with this alloc; 0 for not at all. */
 static uint64_t fitness(const struct search *s, const struct group *g, const struct claim *c)
 {
-	const struct claim *alloc = &g->claims[FIND_ALLOC], *realloc = &g->claims[FIND_REALLOC];
+	const struct claim *alloc = &g->claims[0], *realloc = group_claim(g, FIND_REALLOC);
+	const struct claim *dealloc = group_claim(g, FIND_DEALLOC);
 	uint64_t outer = distance(c->function, alloc->function);
 	uint64_t inner = distance(c->inner, alloc->inner);
 	uint64_t fit = c->weight;
-	if (outer > SHIMS && inner > NEAR)
+	bool copies;
+	/* One compiler made all callers: they do not go through slots for one function and around them for another. */
+	if ((outer > SHIMS && inner > NEAR) || (alloc->by_slot && !c->by_slot))
 		return 0;
 	if (outer <= SHIMS)
 		fit *= 16;
 	else if (inner <= ADJACENT)
 		fit *= 4;
+	if (c->weak && (!dealloc || !reaches_function(s, c->inner, dealloc->inner, &copies) || !copies))
+		return 0;
 	/* Of two that might be `free`, realloc calls the right one. */
-	if (c->role == FIND_DEALLOC && c->shape == FIND_PTR && realloc->weight &&
-		reaches(s, realloc->inner, c->inner))
+	if (c->role == FIND_DEALLOC && c->shape == FIND_PTR && realloc &&
+		reaches_function(s, realloc->inner, c->inner, &copies))
 		fit *= 16;
 	return fit;
 }
@@ -411,20 +500,31 @@ static void consider(const struct search *s, const struct claim *alloc, uint64_t
 	struct claim *near, uint32_t *n)
 {
 	struct claim c = {.function = function};
-	if (function == alloc->function || function == alloc->inner || *n == MAX_NEAR)
+	struct find_entry e = {0};
+	if (function == alloc->function || *n == MAX_NEAR)
 		return;
-	for (uint32_t i = *n; i-- > 0;)
-		if (near[i].function == function)
-			return;
-	c.weight = look(s, function, &c.evidence, NULL);
-	if (!c.weight || !claim_role(&c, alloc))
+	c.weight = look(s, function, &c.evidence, &e);
+	c.by_slot = e.n_slots && e.slot_calls + e.slot_tails + e.slot_loads;
+	if (!c.weight)
 		return;
-	c = claim_inner(s, c);
-	if (c.inner != alloc->inner &&
-		(c.role != FIND_ALLOC_ZEROED || c.weight < alloc->weight))
+	if (function == alloc->inner) { /* its own calls go without saying */
+		return;
+	}
+	struct thunk t = sites_follow(&s->sites, function);
+	if (t.function == alloc->inner) {
+		c.inner = t.function; /* one more shim of alloc itself */
+		c.role = FIND_ALLOC;
+		c.shape = alloc->shape;
+	} else if (!claim_role(&c, alloc)) {
+		return;
+	} else {
+		c = claim_inner(s, c);
+	}
+	if (c.role != FIND_ALLOC_ZEROED || c.weight < alloc->weight)
 		near[(*n)++] = c;
 }
 
+/* Every function that is called and lies within reach, once. */
 static void consider_near(const struct search *s, const struct claim *alloc, uint64_t around,
 	uint64_t reach, struct claim *near, uint32_t *n)
 {
@@ -437,37 +537,75 @@ static void consider_near(const struct search *s, const struct claim *alloc, uin
 			consider(s, alloc, function, near, n);
 		last = function;
 	}
+	if (alloc->by_slot)
+		return;
 	for (uint32_t i = 0; i <= s->sites.mask; i++) {
 		const struct target *t = &s->sites.targets[i];
 		uint64_t function = s->view.low + t->offset;
 		if (t->calls && function - low <= 2 * reach && !t->function && !t->import &&
-			elf_executable(&s->view, function))
+			elf_executable(&s->view, function) && !t->pointers)
 			consider(s, alloc, function, near, n);
 	}
 }
 
+static void take_best(
+	const struct search *s, struct group *g, enum find_role role, int shape, struct claim *near, uint32_t n)
+{
+	uint64_t best = 0;
+	const struct claim *found = NULL;
+	for (unsigned weak = 0; weak < 2 && !found; weak++)
+		for (uint32_t k = 0; k < n; k++) {
+			struct claim *c = &near[k];
+			if (c->role != role || (shape >= 0 && c->shape != (enum find_shape)shape) ||
+				c->weak != weak || c->inner == g->claims[0].inner)
+				continue;
+			uint64_t fit = fitness(s, g, c);
+			if (fit > best) {
+				best = fit;
+				found = c;
+			}
+		}
+	if (!found || g->n == MAX_CLAIMS)
+		return;
+	struct claim *to = &g->claims[g->n++];
+	*to = *found;
+	for (uint32_t k = 0; k < n; k++)
+		if (near[k].inner == to->inner && near[k].function != to->inner) {
+			to->by_shims += near[k].weight;
+			to->past_slot |= near[k].past_slot;
+		}
+}
+
 static int find_group(const struct search *s, struct group *g)
 {
-	/* dealloc last: realloc tells which it is */
-	static const enum find_role order[] = {FIND_REALLOC, FIND_ALLOC_ZEROED, FIND_DEALLOC};
-	const struct claim *alloc = &g->claims[FIND_ALLOC];
+	struct claim *alloc = &g->claims[0];
 	uint32_t n = 0;
 	struct claim *near = s->sites.memory->map(MAX_NEAR * sizeof(*near));
 	if (!near)
 		return -1;
 	consider_near(s, alloc, alloc->inner, NEAR, near, &n);
-	if (alloc->inner != alloc->function)
+	if (distance(alloc->inner, alloc->function) > NEAR)
 		consider_near(s, alloc, alloc->function, SHIMS, near, &n);
-	for (unsigned i = 0; i < 3; i++) {
-		uint64_t best = 0;
-		for (uint32_t k = 0; k < n; k++) {
-			uint64_t fit = near[k].role == order[i] ? fitness(s, g, &near[k]) : 0;
-			if (fit > best) {
-				best = fit;
-				g->claims[order[i]] = near[k];
-			}
-		}
+	for (uint32_t k = 0; k < n; k++)
+		if (near[k].inner == alloc->inner)
+			alloc->by_shims += near[k].weight;
+	if (alloc->inner != alloc->function)
+		alloc->by_shims += alloc->weight;
+	/* realloc before dealloc, because it tells which is the right one; and again, when that was not seen */
+	if (alloc->shape == FIND_SIZE) {
+		take_best(s, g, FIND_ALLOC, FIND_SIZE_FLAGS, near, n);
+		take_best(s, g, FIND_ALLOC_ZEROED, FIND_COUNT_SIZE, near, n);
+		take_best(s, g, FIND_REALLOC, FIND_PTR_NEW, near, n);
+		take_best(s, g, FIND_REALLOC, FIND_PTR_NEW_FLAGS, near, n);
+		take_best(s, g, FIND_DEALLOC, FIND_PTR_SIZE_FLAGS, near, n);
+	} else {
+		take_best(s, g, FIND_ALLOC_ZEROED, -1, near, n);
+		take_best(s, g, FIND_REALLOC, -1, near, n);
 	}
+	if (!group_claim(g, FIND_DEALLOC))
+		take_best(s, g, FIND_DEALLOC, -1, near, n);
+	if (!group_claim(g, FIND_REALLOC))
+		take_best(s, g, FIND_REALLOC, -1, near, n);
 	s->sites.memory->unmap(near, MAX_NEAR * sizeof(*near));
 	return 0;
 }
@@ -517,6 +655,8 @@ static bool called_from_afar(const struct search *s, const struct find_entry *e)
 	const struct target *t = sites_target(&s->sites, e->function);
 	if (!t || t->function)
 		return false;
+	if (t->loads)
+		return true;
 	for (uint32_t at = t->first; at; at = s->sites.sites[at].next)
 		if (distance(s->view.low + s->sites.sites[at].offset, e->function) > NEAR)
 			return true;
@@ -528,7 +668,7 @@ static void finish_entries(struct search *s)
 	struct find_result *r = s->result;
 	for (uint32_t i = 0; i < r->n_entries; i++) {
 		struct find_entry *e = &r->entries[i];
-		e->by_slot = e->n_slots && e->slot_calls + e->slot_tails + e->slot_loads &&
+		e->by_slot = (e->by_slot || e->by_name) && e->n_slots && e->slot_calls + e->slot_tails + e->slot_loads &&
 			     !called_from_afar(s, e);
 	}
 	for (uint32_t i = 0; i < r->n_entries; i++) {
@@ -542,37 +682,54 @@ static void finish_entries(struct search *s)
 	}
 }
 
+static void add_group(struct search *s, const struct group *g)
+{
+	for (unsigned k = 0; k < g->n; k++) {
+		const struct claim *c = &g->claims[k];
+		struct find_entry *e = add_entry(
+			s, c->role, c->inner_shape, c->inner, (uint8_t)s->result->n_groups);
+		if (!e)
+			continue;
+		e->shim_calls = c->by_shims;
+		e->by_slot = !c->past_slot; /* for now */
+		if (c->inner != c->function && e->role == FIND_DEALLOC &&
+			e->evidence.rsi_set <= 40 && e->evidence.sites > 1)
+			e->shape = FIND_PTR; /* the shim's other arguments are not meant for it */
+	}
+	s->result->n_groups++;
+}
+
 static void search_by_calls(struct search *s)
 {
 	struct claim seeds[MAX_SEEDS];
 	struct find_result *r = s->result;
-	uint32_t n = find_seeds(s, seeds);
+	uint32_t n = find_seeds(s, seeds), tried = 0;
 	bool wraps_libc = false, alone = false;
-	for (uint32_t i = 0; i < n && r->n_groups < FIND_MAX_GROUPS; i++) {
-		bool known = false;
+	uint64_t first = 0;
+	for (uint32_t i = 0; i < n && r->n_groups < FIND_MAX_GROUPS && tried < MAX_TRIED; i++) {
+		bool known = r->n_groups && seeds[i].weight < seeds[0].weight / MINOR;
 		for (uint32_t k = 0; k < r->n_entries && !known; k++)
 			known = r->entries[k].function == seeds[i].inner;
 		if (known || calls_claim(s, seeds[i].function, seeds, n, i))
 			continue;
-		if (ends_in_libc(s, seeds[i].inner)) {
-			wraps_libc = true;
+		tried++;
+		enum source source = find_source(s, seeds[i].inner, first, !r->allocator[0]);
+		wraps_libc |= source == SOURCE_LIBC;
+		if (source != SOURCE_SYSTEM)
+			continue;
+		struct group g = {.claims = {seeds[i]}, .n = 1};
+		if (find_group(s, &g) || !group_claim(&g, FIND_DEALLOC)) {
+			alone = true;
 			continue;
 		}
-		struct group g = {.claims[FIND_ALLOC] = seeds[i]};
-		if (find_group(s, &g) || !g.claims[FIND_DEALLOC].weight) {
-			alone |= seeds[i].weight >= 1000;
-			continue;
-		}
-		for (unsigned k = 0; k < FIND_ROLES; k++)
-			if (g.claims[k].weight)
-				add_entry(s, (enum find_role)k, g.claims[k].inner_shape,
-					g.claims[k].inner, (uint8_t)r->n_groups);
-		r->n_groups++;
+		if (!first)
+			first = seeds[i].inner;
+		add_group(s, &g);
 	}
 	if (r->n_entries)
 		return;
 	if (wraps_libc || r->libc_allocs >= 20)
-		r->unable = "its Rust or C code allocates through libc, which needs no adopting";
+		r->unable = "its code allocates through libc, which needs no adopting";
 	else if (alone)
 		r->unable = "something in it allocates, but what frees was not found";
 	else
@@ -602,7 +759,7 @@ static void search_by_name(struct search *s)
 			find_names(tables[i], shims, add_named, s);
 	uint32_t kept = 0;
 	for (uint32_t i = 0; i < r->n_entries; i++)
-		if (!ends_in_libc(s, r->entries[i].function))
+		if (find_source(s, r->entries[i].function, 0, true) != SOURCE_LIBC)
 			r->entries[kept++] = r->entries[i];
 	r->n_entries = kept;
 	r->n_groups = kept != 0;

@@ -66,10 +66,10 @@ enum find_shape {
 struct find_evidence {
 	uint32_t sites;         /* looked at */
 	uint8_t rsi_alignment;  /* a power of two up to 4096, as an immediate */
-	uint8_t rsi_zero_flag;  /* the immediate 0x40 */
+	uint8_t rsi_small;      /* an immediate from 1 to 127: an alignment or jemalloc's flags */
 	uint8_t rsi_set;        /* set at all between the last branch away and the call */
 	uint8_t rdx_alignment;
-	uint8_t rdx_zero;
+	uint8_t rdx_small;      /* an immediate from 0 to 127 */
 	uint8_t rdx_set;
 	uint8_t rcx_set;
 	uint8_t rdi_immediate;
@@ -93,6 +93,8 @@ struct find_entry {
 	uint32_t n_slots;
 	uint32_t slot_calls, slot_tails, slot_loads; /* call *slot, jmp *slot, mov slot,%reg */
 	uint32_t calls, tails;                       /* call and jmp to the function itself */
+	uint32_t leas; /* lea function,%reg: what linkers make of mov slot,%reg; calls %reg later */
+	uint32_t shim_calls; /* to functions that only jump to this one, for example __rust_alloc */
 	uint32_t pointers;                           /* relocated data other than the slots that holds it */
 	struct find_evidence evidence;               /* all zero when named and not called */
 	char name[64];                               /* "" when there is none */

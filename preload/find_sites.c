@@ -51,18 +51,24 @@ bool sites_is_slot(const struct sites *s, const struct target *t)
 	return !elf_executable(s->view, s->view->low + t->offset);
 }
 
+static struct target *insert(struct sites *s, uint32_t offset)
+{
+	struct target *t = place(s, offset);
+	if (t->offset)
+		return t;
+	if (!offset || s->n_targets > s->mask / 4 * 3)
+		return NULL;
+	s->n_targets++;
+	t->offset = offset;
+	return t;
+}
+
 static void add_site(struct sites *s, uint64_t site, uint64_t target, bool tail)
 {
 	uint32_t offset = (uint32_t)(target - s->view->low);
-	struct target *t = place(s, offset);
-	if (!offset || s->n_sites + 1 >= s->max_sites)
+	struct target *t = s->n_sites + 1 < s->max_sites ? insert(s, offset) : NULL;
+	if (!t)
 		return;
-	if (!t->offset) {
-		if (s->n_targets > s->mask / 4 * 3)
-			return;
-		s->n_targets++;
-		t->offset = offset;
-	}
 	if (tail)
 		t->tails++;
 	else
@@ -102,11 +108,16 @@ static void sweep_byte(struct sites *s, const struct elf_range *code, size_t i)
 		return;
 	}
 	bool branch = *at == 0xff && (at[1] == 0x15 || at[1] == 0x25);
-	bool load = *at == 0x8b && (at[1] & 0xc7) == 5;
-	if (!branch && !load)
+	bool load = *at == 0x8b && (at[1] & 0xc7) == 5, lea = *at == 0x8d && (at[1] & 0xc7) == 5;
+	if (!branch && !load && !lea)
 		return;
 	memcpy(&displacement, at + 2, 4);
 	uint64_t target = vaddr + 6 + (int64_t)displacement;
+	if (lea) {
+		if (target - code->vaddr < code->n)
+			add_later(s, vaddr, target);
+		return;
+	}
 	if (!slot_like(s, code, target))
 		return;
 	if (branch)
@@ -119,11 +130,14 @@ static void sweep(struct sites *s, const struct elf_range *code)
 {
 	size_t i = 0, n = code->n < 6 ? 0 : code->n - 6;
 	const __m128i low = _mm_set1_epi8((char)0xfe), call = _mm_set1_epi8((char)0xe8),
-		      indirect = _mm_set1_epi8((char)0xff), load = _mm_set1_epi8((char)0x8b);
+		      indirect = _mm_set1_epi8((char)0xff), load = _mm_set1_epi8((char)0x8b),
+		      lea = _mm_set1_epi8((char)0x8d);
 	for (; i + 16 <= n; i += 16) {
 		__m128i bytes = _mm_loadu_si128((const __m128i *)(code->bytes + i));
 		__m128i hit = _mm_or_si128(_mm_cmpeq_epi8(_mm_and_si128(bytes, low), call),
-			_mm_or_si128(_mm_cmpeq_epi8(bytes, indirect), _mm_cmpeq_epi8(bytes, load)));
+			_mm_or_si128(_mm_cmpeq_epi8(bytes, indirect),
+				_mm_or_si128(_mm_cmpeq_epi8(bytes, load),
+					_mm_cmpeq_epi8(bytes, lea))));
 		for (unsigned bits = (unsigned)_mm_movemask_epi8(hit); bits; bits &= bits - 1)
 			sweep_byte(s, code, i + (unsigned)__builtin_ctz(bits));
 	}
@@ -145,13 +159,28 @@ static void count_later(struct sites *s)
 	}
 }
 
+/* A slot's function becomes a target too, so that other ways to reach it are counted. */
 static void point_at(struct sites *s, uint64_t slot, uint64_t function)
 {
-	struct target *from = sites_target(s, slot), *to = sites_target(s, function);
-	if (from && function - s->view->low <= UINT32_MAX)
-		from->function = (uint32_t)(function - s->view->low);
-	if (to)
-		to->pointers++;
+	struct target *from = sites_target(s, slot);
+	if (!from || !elf_executable(s->view, function))
+		return;
+	from->function = (uint32_t)(function - s->view->low);
+	insert(s, from->function);
+}
+
+/* Call when all slots are known. */
+static void count_pointers(struct sites *s)
+{
+	for (size_t i = 0; i < s->view->n_rela; i++) {
+		const Elf64_Rela *r = &s->view->rela[i];
+		if (ELF64_R_TYPE(r->r_info) != R_X86_64_RELATIVE ||
+			!elf_executable(s->view, (uint64_t)r->r_addend))
+			continue;
+		struct target *to = sites_target(s, (uint64_t)r->r_addend);
+		if (to)
+			to->pointers++;
+	}
 }
 
 static void relocate(struct sites *s, const Elf64_Rela *rela, size_t n)
@@ -236,12 +265,13 @@ int sites_init(struct sites *s, const struct elf_view *view, const struct find_m
 	for (unsigned i = 0; i < view->n_loads; i++)
 		if (view->flags[i] & PF_X)
 			sweep(s, &view->loads[i]);
-	count_later(s);
 	relocate(s, view->rela, view->n_rela);
 	relocate(s, view->jmprel, view->n_jmprel);
 	relocate_packed(s, view->relr_bias);
 	if (!view->has_relocations)
 		read_pointers(s);
+	count_pointers(s);
+	count_later(s);
 	return 0;
 }
 
@@ -456,10 +486,10 @@ void evidence_add(
 		n++;
 		c->sites++;
 		c->rsi_alignment += alignment_like(&r, RSI);
-		c->rsi_zero_flag += r.held[RSI] == HELD_IMMEDIATE && r.value[RSI] == 0x40;
+		c->rsi_small += r.held[RSI] == HELD_IMMEDIATE && r.value[RSI] - 1 < 127;
 		c->rsi_set += r.held[RSI] != HELD_UNKNOWN;
 		c->rdx_alignment += alignment_like(&r, RDX);
-		c->rdx_zero += r.held[RDX] == HELD_IMMEDIATE && !r.value[RDX];
+		c->rdx_small += r.held[RDX] == HELD_IMMEDIATE && r.value[RDX] < 128;
 		c->rdx_set += r.held[RDX] != HELD_UNKNOWN;
 		c->rcx_set += r.held[RCX] != HELD_UNKNOWN;
 		c->rdi_immediate += r.held[RDI] == HELD_IMMEDIATE;
@@ -483,10 +513,10 @@ struct find_evidence evidence_close(const struct evidence_counts *c)
 	return (struct find_evidence){
 		.sites = c->sites,
 		.rsi_alignment = percent(c->rsi_alignment, c->sites),
-		.rsi_zero_flag = percent(c->rsi_zero_flag, c->sites),
+		.rsi_small = percent(c->rsi_small, c->sites),
 		.rsi_set = percent(c->rsi_set, c->sites),
 		.rdx_alignment = percent(c->rdx_alignment, c->sites),
-		.rdx_zero = percent(c->rdx_zero, c->sites),
+		.rdx_small = percent(c->rdx_small, c->sites),
 		.rdx_set = percent(c->rdx_set, c->sites),
 		.rcx_set = percent(c->rcx_set, c->sites),
 		.rdi_immediate = percent(c->rdi_immediate, c->sites),

@@ -9,7 +9,8 @@
 struct target {
 	uint32_t offset; /* 0 marks a free place */
 	uint32_t first;  /* of its sites, 0 for none */
-	uint32_t calls, tails, loads;
+	uint32_t calls, tails;
+	uint32_t loads;    /* mov slot,%reg; of a function: lea function,%reg */
 	uint32_t function; /* slot: what it points to, 0 when unknown */
 	uint32_t import;   /* slot: 1 + index of the imported symbol */
 	uint32_t pointers; /* function: relocated pointers to it, slots too */
@@ -39,7 +40,7 @@ bool sites_is_slot(const struct sites *s, const struct target *t);
 /* Adds up to max sites of one target to the evidence. Counters, not percent, until evidence_close. */
 struct evidence_counts {
 	uint32_t sites, calls;
-	uint32_t rsi_alignment, rsi_zero_flag, rsi_set, rdx_alignment, rdx_zero, rdx_set, rcx_set;
+	uint32_t rsi_alignment, rsi_small, rsi_set, rdx_alignment, rdx_small, rdx_set, rcx_set;
 	uint32_t rdi_immediate, result_tested, result_used;
 };
 void evidence_add(struct evidence_counts *c, const struct sites *s, const struct target *t, uint32_t max);

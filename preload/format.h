@@ -55,10 +55,12 @@ struct ht_extent {
 	uint64_t raw_bytes;    /* bytes after decoding; equals stored_bytes when raw */
 };
 
+/* Bits. */
 enum ht_state {
-	HT_STATE_RECORDING = 0, /* also what a killed process leaves */
+	HT_STATE_RECORDING = 0, /* none: also what a killed process leaves */
 	HT_STATE_EXITED = 1,	/* the process went through exit; later events may still have been added */
 	HT_STATE_FINISHED = 2,	/* written by the analyzer: merged, named, compressed */
+	HT_STATE_ALL = 3,
 };
 
 /* Why an event is not in the buckets. */

@@ -6,7 +6,7 @@
 
 static struct index_table *new_table(uint32_t slots)
 {
-	struct index_table *t = sys_reserve(sizeof(*t) + (size_t)slots * sizeof(t->slots[0]));
+	struct index_table *t = sys_map_table(sizeof(*t) + (size_t)slots * sizeof(t->slots[0]));
 
 	if (t)
 		t->mask = slots - 1;

@@ -17,7 +17,7 @@
 #define TOP_BITS      15u		/* of 47-bit addresses: one table of regions per 4 GiB */
 #define TABLE_REGIONS (1u << (32 - REGION_BITS))
 #define MIN_LOG2      1u
-#define SLAB_BYTES    (2u << 20)
+#define SLAB_BYTES    SYS_HUGE_BYTES
 #define REST_BITS     18u
 #define MAX_SIDES     (1u << 22)
 
@@ -68,7 +68,7 @@ static struct slot *slots_new(uint32_t log2)
 		free_slots[log2] = *(void **)p;
 	} else {
 		if (slab_left < bytes) {
-			char *fresh = sys_map(SLAB_BYTES);
+			char *fresh = sys_map_huge(SLAB_BYTES);
 			if (fresh) {
 				slab = fresh;
 				slab_left = SLAB_BYTES;
@@ -119,7 +119,7 @@ static void side_free(uint32_t n)
 
 static COLD struct region *new_regions(uintptr_t pointer)
 {
-	struct region *fresh = sys_reserve(sizeof(struct region) * TABLE_REGIONS), *none = NULL;
+	struct region *fresh = sys_map_huge(sizeof(struct region) * TABLE_REGIONS), *none = NULL;
 	struct region **top = &tops[pointer >> 32];
 
 	if (!fresh)

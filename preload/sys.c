@@ -96,6 +96,28 @@ void *sys_reserve(size_t bytes)
 	return map_anonymous(bytes, PROT_READ | PROT_WRITE, MAP_NORESERVE);
 }
 
+void *sys_map_huge(size_t bytes)
+{
+	char *p = map_anonymous(bytes + SYS_HUGE_BYTES, PROT_READ | PROT_WRITE, MAP_NORESERVE);
+
+	if (!p)
+		return NULL;
+	size_t before = -(uintptr_t)p & (SYS_HUGE_BYTES - 1);
+	if (before)
+		call(SYS_munmap, p, before);
+	if (before < SYS_HUGE_BYTES)
+		call(SYS_munmap, p + before + bytes, SYS_HUGE_BYTES - before);
+	call(SYS_madvise, p + before, bytes, MADV_HUGEPAGE);
+	return p + before;
+}
+
+void *sys_map_table(size_t bytes)
+{
+	if (bytes < SYS_HUGE_BYTES)
+		return sys_reserve(bytes);
+	return sys_map_huge((bytes + SYS_HUGE_BYTES - 1) & ~(SYS_HUGE_BYTES - 1));
+}
+
 void sys_unmap(void *start, size_t bytes)
 {
 	call(SYS_munmap, start, bytes);

@@ -121,6 +121,7 @@ void threads_note_name(struct thread *t)
 
 void threads_flush_caches(struct thread *t)
 {
+	memset(t->frames, 0, sizeof(t->frames));
 	memset(t->sites, 0, sizeof(t->sites));
 	t->unwinder.depth = 0;
 	t->unwinder.stack_low = t->unwinder.stack_high = 0;

@@ -9,8 +9,18 @@
 #include "format.h"
 #include "unwind.h"
 
+#define THREAD_FRAME_BITS  12u
 #define THREAD_SITE_BITS   13u
 #define THREAD_BUCKET_BITS 12u
+
+/* What is known of a return address: its rule, and the sites it led to last. One cache line serves both halves of a
+ * walk, the way out and the way back in. */
+struct thread_frame {
+	uintptr_t ip;
+	uint64_t rule;
+	uint32_t parents[2];
+	uint32_t sites[2];
+};
 
 struct thread_site {
 	uintptr_t ip;
@@ -34,6 +44,7 @@ struct thread {
 	uint64_t flush_bytes; /* how much of that may gather */
 	struct ht_counters **chunks; /* counters of buckets [16i, 16i+16), or NULL */
 	struct thread *next_free;
+	struct thread_frame frames[1u << THREAD_FRAME_BITS];
 	struct thread_site sites[1u << THREAD_SITE_BITS];
 	struct thread_bucket buckets[1u << THREAD_BUCKET_BITS];
 	struct unwinder unwinder;

@@ -89,7 +89,7 @@ static uint64_t rule_make(uintptr_t ip)
 
 static struct rule_table *rules_new(uint64_t slots)
 {
-	struct rule_table *t = sys_reserve(sizeof(*t) + slots * sizeof(t->slots[0]));
+	struct rule_table *t = sys_map_table(sizeof(*t) + slots * sizeof(t->slots[0]));
 
 	if (t)
 		t->mask = slots - 1;
@@ -283,30 +283,58 @@ static inline bool unchanged(struct unwinder *u, uint32_t at)
 	return step_out(u, f, &now) == STEP_OK && same_regs(&now, next);
 }
 
-static COLD uint32_t site_of_miss(struct thread_site *cached, uint32_t parent, uintptr_t ip,
-	uint64_t rule)
+static uint32_t new_site(uint32_t parent, uintptr_t ip, uint64_t rule)
 {
 	uint16_t module = RULE_MODULE(rule);
-	uint32_t site;
 
 	if (module)
-		site = sites_child(parent, module, ip - tally.modules[module].bias);
-	else if (tally.sites[parent].module == 0 && tally.sites[parent].offset == HT_PSEUDO_JIT)
-		site = parent; /* neighbouring JIT frames are one: their addresses come and go */
-	else
-		site = sites_child(parent, 0, HT_PSEUDO_JIT);
-	*cached = (struct thread_site){.ip = ip, .parent = parent, .site = site};
-	return site;
+		return sites_child(parent, module, ip - tally.modules[module].bias);
+	if (tally.sites[parent].module == 0 && tally.sites[parent].offset == HT_PSEUDO_JIT)
+		return parent; /* neighbouring JIT frames are one: their addresses come and go */
+	return sites_child(parent, 0, HT_PSEUDO_JIT);
+}
+
+static inline struct thread_frame *frame_of(struct thread *t, uintptr_t ip)
+{
+	return &t->frames[(ip * 0x9e3779b97f4a7c15u) >> (64 - THREAD_FRAME_BITS)];
+}
+
+/* The rule of an address, by way of the thread's own memory. */
+static inline uint64_t thread_rule(struct thread *t, uintptr_t ip)
+{
+	struct thread_frame *f = frame_of(t, ip);
+
+	if (unlikely(f->ip != ip))
+		*f = (struct thread_frame){.ip = ip, .rule = rule_of(ip), .parents = {UINT32_MAX, UINT32_MAX}};
+	return f->rule;
+}
+
+/* The second level: as many pairs as fit. */
+static NOINLINE uint32_t site_of_pair(struct thread *t, uint32_t parent, uintptr_t ip, uint64_t rule)
+{
+	uint64_t hash = (ip ^ (uint64_t)parent << 20) * 0x9e3779b97f4a7c15u;
+	struct thread_site *cached = &t->sites[hash >> (64 - THREAD_SITE_BITS)];
+
+	if (cached->ip != ip || cached->parent != parent)
+		*cached = (struct thread_site){ip, parent, new_site(parent, ip, rule)};
+	return cached->site;
 }
 
 static inline uint32_t site_of(struct thread *t, uint32_t parent, uintptr_t ip, uint64_t rule)
 {
-	uint32_t at = (uint32_t)(((ip ^ (uint64_t)parent << 20) * 0x9e3779b97f4a7c15u) >> (64 - THREAD_SITE_BITS));
-	struct thread_site *cached = &t->sites[at];
+	struct thread_frame *f = frame_of(t, ip);
 
-	if (likely(cached->ip == ip && cached->parent == parent))
-		return cached->site;
-	return site_of_miss(cached, parent, ip, rule);
+	if (unlikely(f->ip != ip))
+		return site_of_pair(t, parent, ip, rule);
+	if (likely(f->parents[0] == parent))
+		return f->sites[0];
+	uint32_t site = f->parents[1] == parent ? f->sites[1] : site_of_pair(t, parent, ip, rule);
+	/* latest first */
+	f->parents[1] = f->parents[0];
+	f->sites[1] = f->sites[0];
+	f->parents[0] = parent;
+	f->sites[0] = site;
+	return site;
 }
 
 static COLD uint32_t slow_site(struct thread *t, struct unwind_regs regs)
@@ -361,7 +389,7 @@ uint32_t unwind_site(struct thread *t, struct unwind_regs regs)
 		} else {
 			f = &u->fresh[n++];
 			f->regs = regs;
-			f->rule = rule_of(regs.ip);
+			f->rule = thread_rule(t, regs.ip);
 		}
 		enum step s = step(u, f, &regs);
 		if (likely(s == STEP_OK)) {

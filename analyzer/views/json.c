@@ -105,9 +105,7 @@ static struct object summary(const struct report_summary *s)
 	put_uint(&o, "parent_pid", s->parent_pid);
 	put_uint(&o, "generation", s->generation);
 	put_text(&o, "end",
-		s->end == REPORT_EXITED ? "exited"
-		: s->end == REPORT_CUT  ? "cut"
-					: NULL);
+		s->end == REPORT_EXITED ? "exited" : "cut");
 	put_uint(&o, "start_unix_ns", s->start_unix_ns);
 	put_uint(&o, "wall_ns", s->wall_ns);
 	put_uint(&o, "cpu_ns", s->cpu_ns);

@@ -172,9 +172,7 @@ static void make_summary(struct builder *b)
 	s->pid = h->pid;
 	s->parent_pid = h->parent_pid;
 	s->generation = h->generation;
-	s->end = h->state & HT_STATE_EXITED       ? REPORT_EXITED
-		 : h->state == HT_STATE_RECORDING ? REPORT_CUT
-						  : REPORT_MERGED;
+	s->end = h->state & HT_STATE_EXITED ? REPORT_EXITED : REPORT_CUT;
 	s->start_unix_ns = h->start_unix_ns;
 	s->wall_ns = tally_ns(b->t, h->last_ticks);
 	s->cpu_ns = h->cpu_ns;

@@ -11,7 +11,6 @@
 enum report_end {
 	REPORT_EXITED, /* the process went through exit */
 	REPORT_CUT,    /* it was killed, or still runs */
-	REPORT_MERGED, /* a finished tally does not tell */
 };
 
 /* What a table shows of a row: the metric and what belongs to it. */
