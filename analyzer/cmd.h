@@ -17,6 +17,7 @@ int cmd_run(int argc, char **argv);
 int cmd_finish(int argc, char **argv);
 int cmd_report(int argc, char **argv);
 int cmd_flame(int argc, char **argv);
+int cmd_scan(int argc, char **argv);
 
 /*
  * Reads a tally and resolves its names, with progress and warnings on stderr. debug_files: NULL-terminated, or NULL.

@@ -17,6 +17,7 @@ static const struct {
 	{"run", cmd_run, "record a program and its children"},
 	{"report", cmd_report, "what a tally says, as text or JSON"},
 	{"flame", cmd_flame, "a tally as flame graph or folded stacks"},
+	{"scan", cmd_scan, "which allocator a file has linked in, and whether it can be adopted"},
 	{"finish", cmd_finish, "name and compress the tally of a shim preloaded by hand"},
 };
 

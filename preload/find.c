@@ -8,7 +8,6 @@
 
 #include <string.h>
 
-#include "find_code.h"
 #include "find_describe.h"
 #include "find_names.h"
 #include "find_sites.h"
@@ -615,21 +614,11 @@ static int find_group(const struct search *s, struct group *g)
 static void describe_start(const struct search *s, struct find_entry *e)
 {
 	static const uint8_t endbr64[4] = {0xf3, 0x0f, 0x1e, 0xfa};
-	const uint8_t *code = elf_at(&s->view, e->function, 48);
-	unsigned at = 0;
-	if (!code)
-		return;
-	e->endbr = !memcmp(code, endbr64, 4);
-	while (at < 32) {
-		struct find_instruction in;
-		size_t n = find_decode(code + at, 16, &in);
-		if (!n || in.rip_relative || in.relative_branch || at + n > 32)
-			break;
-		if (!in.map && !in.vector && (in.opcode == 0xc3 || in.opcode == 0xcc))
-			break;
-		at += (unsigned)n;
-	}
-	e->movable = (uint8_t)at;
+	const uint8_t *code = elf_at(&s->view, e->function, sizeof(endbr64));
+	unsigned fixups;
+	e->endbr = code && !memcmp(code, endbr64, sizeof(endbr64));
+	e->movable = (uint8_t)sites_movable(&s->sites, e->function, &fixups);
+	e->fixups = (uint8_t)fixups;
 }
 
 static struct find_entry *add_entry(struct search *s, enum find_role role, enum find_shape shape,
@@ -784,5 +773,27 @@ int find_entries(struct find_result *result, const struct find_image *image, con
 	finish_entries(&s);
 	memory->unmap(s.slots, ((size_t)s.n_slots + 1) * sizeof(*s.slots));
 	sites_release(&s.sites);
+	return 0;
+}
+
+int find_leas(const struct find_image *image, uint64_t function, void (*each)(void *arg, uint64_t vaddr),
+	void *arg)
+{
+	struct elf_view view;
+	const char *why;
+	if (elf_open(&view, image, &why))
+		return -1;
+	for (unsigned i = 0; i < view.n_loads; i++) {
+		const struct elf_range *code = &view.loads[i];
+		for (size_t at = 0; (view.flags[i] & PF_X) && at + 7 <= code->n; at++) {
+			const uint8_t *p = code->bytes + at;
+			int32_t displacement;
+			if (p[1] != 0x8d || (p[0] & 0xfb) != 0x48 || (p[2] & 0xc7) != 5)
+				continue;
+			memcpy(&displacement, p + 3, 4);
+			if (code->vaddr + at + 7 + (uint64_t)(int64_t)displacement == function)
+				each(arg, code->vaddr + at);
+		}
+	}
 	return 0;
 }

@@ -84,10 +84,13 @@ struct find_entry {
 	enum find_shape shape;
 	uint8_t group; /* entries of one allocator; one may hand its pointers to another of its group only */
 	bool by_name;
-	bool by_slot; /* writing the slots catches every call seen from outside; else the function must be hooked */
+	bool by_slot; /* writing the slots catches every call from outside; else hook the function, or leas too */
 	bool nested;  /* its own code calls another entry where that one is hooked: count the outermost only */
 	bool endbr;   /* starts with endbr64 */
-	uint8_t movable; /* bytes of whole instructions at its start that run anywhere, 0-32 */
+	/* Bytes of whole instructions at its start, 16 or more if it has them, that a hook may move elsewhere: no branches
+	 * among them, none into them. fixups of these are relative to the instruction pointer and need their
+	 * displacement corrected. 0: the entry cannot be hooked. */
+	uint8_t movable, fixups;
 	uint64_t function;
 	uint64_t slots[FIND_MAX_SLOTS]; /* GOT slots that hold it */
 	uint32_t n_slots;
@@ -119,6 +122,13 @@ struct find_result {
 
 /* 0; or -1 with the end of a sentence ("it is not an ELF file") in result->unable and nothing else set. */
 int find_entries(struct find_result *result, const struct find_image *image, const struct find_memory *memory);
+
+/*
+ * Calls each() with the vaddr of every `lea function(%rip),%reg`, 7 bytes: with opcode 8B instead of 8D (its second
+ * byte) and the distance to a slot as displacement it reads the slot again. Linkers do the opposite. -1: unreadable.
+ */
+int find_leas(const struct find_image *image, uint64_t function, void (*each)(void *arg, uint64_t vaddr),
+	void *arg);
 
 const char *find_role_name(enum find_role role);
 /* "(size, align)" */

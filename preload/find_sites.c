@@ -534,6 +534,8 @@ uint32_t evidence_tested(
 		uint64_t site = s->view->low + s->sites[at].offset;
 		const uint8_t *code = elf_at(s->view, site, 6);
 		bool tested, used;
+		if (*seen == 4 && !n)
+			break;
 		if (!code || site_is_tail(code))
 			continue;
 		look_after(s, site + (*code == 0xe8 ? 5 : 6), &tested, &used);
@@ -662,6 +664,36 @@ static bool follow_once(struct thunk *t, const struct sites *s)
 			: -1;
 	}
 	return false;
+}
+
+unsigned sites_movable(const struct sites *s, uint64_t function, unsigned *fixups)
+{
+	enum { BODY = 2048, ENOUGH = 16 };
+	unsigned movable = 0, target = BODY, at = 0;
+	*fixups = 0;
+	while (movable < ENOUGH) {
+		struct find_instruction in;
+		const uint8_t *code = elf_at(s->view, function + movable, 16);
+		size_t n = code ? find_decode(code, 16, &in) : 0;
+		if (!n || in.relative_branch || leaves(&in))
+			break;
+		*fixups += in.rip_relative;
+		movable += (unsigned)n;
+	}
+	/* A branch back into what is moved would land in the middle of a jump. */
+	while (at < BODY) {
+		struct find_instruction in;
+		struct callee to;
+		const uint8_t *code = elf_at(s->view, function + at, 16);
+		size_t n = code ? find_decode(code, 16, &in) : 0;
+		if (!n)
+			break;
+		if (in.relative_branch && resolve(&to, s, function + at, code, &in) &&
+			to.function > function && to.function - function < target)
+			target = (unsigned)(to.function - function);
+		at += (unsigned)n;
+	}
+	return movable <= target ? movable : 0;
 }
 
 struct thunk sites_follow(const struct sites *s, uint64_t function)

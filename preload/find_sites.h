@@ -58,6 +58,9 @@ enum { MAX_CALLEES = 48 };
 /* Follows the code from function on, not into calls; returns how many callees. */
 size_t sites_callees(const struct sites *s, uint64_t function, struct callee out[MAX_CALLEES]);
 
+/* Bytes of whole instructions at a function's start that may run elsewhere; see struct find_entry. */
+unsigned sites_movable(const struct sites *s, uint64_t function, unsigned *fixups);
+
 /*
  * Where a function that only moves arguments and jumps on leads, through several of them. from[i] is the argument
  * of the first that arrives as argument i of the last (0-3), or -1.

@@ -188,7 +188,8 @@ struct ht_site {
 	uint32_t parent;
 	uint16_t module;
 	uint16_t reserved;
-	uint64_t offset; /* return address minus the module's bias, or enum ht_pseudo */
+	uint64_t offset; /* return address minus the module's bias (an interrupted instruction's own address plus one,
+			    so that one less is always inside the calling or interrupted code), or enum ht_pseudo */
 };
 
 enum ht_source {

@@ -862,7 +862,7 @@ static void damage_header(struct synth *s)
 
 static void damage_state(struct synth *s)
 {
-	s->header.state = 3;
+	s->header.state = 4;
 }
 
 static void damage_same_locations(struct synth *s)
@@ -913,7 +913,7 @@ Test(tally, damaged_records)
 		{damage_program, "header"},
 		{damage_version, "format version 0"},
 		{damage_header, "header of"},
-		{damage_state, "state 3"},
+		{damage_state, "state 4"},
 		{damage_points, "602 points"},
 	};
 
