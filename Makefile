@@ -14,9 +14,11 @@ SHIM_LDFLAGS = -shared -Wl,--version-script=preload/libheaptally.map -Wl,-z,now 
 ANALYZER_CFLAGS = -Ianalyzer -DHEAPTALLY_VERSION='"$(VERSION)"' -DHEAPTALLY_LIBDIR='"$(LIBDIR)"'
 ANALYZER_LIBS = -ldw -lelf -ljansson -lzstd -liberty -lz
 
-SHIM_OBJECTS = $(patsubst %.c,$(BUILD)/%.o,$(filter-out preload/find%.c,$(wildcard preload/*.c)))
+SHIM_OBJECTS = $(patsubst %.c,$(BUILD)/%.o,$(wildcard preload/*.c))
 ANALYZER_OBJECTS = $(patsubst %.c,$(BUILD)/%.o,$(filter-out analyzer/main.c,\
 	$(wildcard analyzer/*.c analyzer/views/*.c analyzer/patterns/*.c)))
+# The finder of static allocators is pure: `heaptally scan` asks it what the shim would.
+ANALYZER_OBJECTS += $(patsubst %.c,$(BUILD)/%.o,$(wildcard preload/find*.c))
 UNIT_OBJECTS = $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/unit/*.c))
 
 V = 0
@@ -34,7 +36,7 @@ $(BUILD)/libheaptally.so: $(SHIM_OBJECTS) preload/libheaptally.map
 $(BUILD)/heaptally: $(BUILD)/analyzer/main.o $(ANALYZER_OBJECTS)
 	$(say) LD $@
 	$(Q)$(CC) -o $@ $^ $(ANALYZER_LIBS)
-$(BUILD)/unit: $(ANALYZER_OBJECTS) $(UNIT_OBJECTS) $(BUILD)/preload/cfi.o
+$(BUILD)/unit: $(ANALYZER_OBJECTS) $(UNIT_OBJECTS)
 	$(say) LD $@
 	$(Q)$(CC) -o $@ $^ $(ANALYZER_LIBS) -lcriterion
 

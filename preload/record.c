@@ -147,7 +147,7 @@ static bool start_tables(void)
 	if (depth == 0 || depth > UNWIND_MAX_DEPTH)
 		depth = depth ? UNWIND_MAX_DEPTH : DEFAULT_DEPTH;
 	describe_process(tally.header);
-	if (!modules_init() || !sites_init() || !buckets_init() || !ledger_init() || !threads_init() ||
+	if (!modules_init() || !site_tree_init() || !buckets_init() || !ledger_init() || !threads_init() ||
 		!unwind_init(depth) || !clock_init())
 		return false;
 	tally.header->stack_depth = depth;

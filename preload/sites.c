@@ -38,7 +38,7 @@ static uint32_t create(const void *key)
 
 static const struct index_ops ops = {.match = match, .hash = hash, .create = create};
 
-bool sites_init(void)
+bool site_tree_init(void)
 {
 	tally.header->n_sites = 1; /* the root is all zero */
 	return index_init(&sites_index, &ops, 1u << 16);

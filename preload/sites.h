@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-bool sites_init(void);
+bool site_tree_init(void);
 
 /* The child of `parent` for an address; made when new. Returns `parent` itself when the table is full. */
 uint32_t sites_child(uint32_t parent, uint16_t module, uint64_t offset);

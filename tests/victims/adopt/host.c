@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/* host MODULE...: loads each, has it work, prints its ledger and checks that all was freed. */
+#include <dlfcn.h>
+#include <stdio.h>
+
+#include "ledger.h"
+
+int main(int argc, char **argv)
+{
+	for (int i = 1; i < argc; i++) {
+		struct adopt_ledger l = {0};
+		void *module = dlopen(argv[i], RTLD_NOW | RTLD_LOCAL);
+		int (*work)(struct adopt_ledger *) = NULL;
+		if (module)
+			*(void **)&work = dlsym(module, "adopt_work");
+		if (!work) {
+			fprintf(stderr, "host: %s\n", dlerror());
+			return 2;
+		}
+		if (work(&l) || l.allocs + l.zeroed != l.deallocs) {
+			fprintf(stderr, "host: %s did not work\n", argv[i]);
+			return 1;
+		}
+		printf("%s allocs %lu zeroed %lu reallocs %lu deallocs %lu bytes %lu\n", argv[i], l.allocs,
+			l.zeroed, l.reallocs, l.deallocs, l.bytes);
+	}
+	return 0;
+}
