@@ -89,11 +89,6 @@ static inline bool ready(void)
 	return resolved;
 }
 
-static inline uint8_t align_code(size_t alignment)
-{
-	return (uint8_t)(alignment ? 1 + __builtin_ctzl(alignment) : 0);
-}
-
 /* After the real function: records its success or failure. */
 static inline void *allocated(struct unwind_regs caller, void *p, size_t bytes, uint8_t align)
 {
@@ -109,21 +104,6 @@ static inline void *allocated(struct unwind_regs caller, void *p, size_t bytes, 
 	return p;
 }
 
-/* Before the real free. */
-static inline void freeing(void *p)
-{
-	struct thread *t = record_enter();
-	struct ledger_entry e;
-
-	if (unlikely(!t))
-		return;
-	if (likely(record_take(p, &e)))
-		record_free(t, p, &e);
-	else
-		record_unknown_free();
-	record_leave(t);
-}
-
 EXPORT void *malloc(size_t bytes)
 {
 	if (unlikely(!ready()))
@@ -137,7 +117,7 @@ EXPORT void free(void *p)
 		return;
 	if (unlikely(!ready()))
 		return;
-	freeing(p);
+	record_freeing(p);
 	real.free(p);
 }
 
@@ -164,9 +144,7 @@ static COLD void *leave_bootstrap(struct unwind_regs caller, void *p, size_t byt
 
 static inline void *reallocate(struct unwind_regs caller, void *p, size_t bytes)
 {
-	struct thread *t;
-	struct ledger_entry e;
-	bool known = false, recorded = false;
+	struct record_realloc r;
 
 	if (unlikely(bootstrap_owns(p)))
 		return leave_bootstrap(caller, p, bytes);
@@ -174,36 +152,12 @@ static inline void *reallocate(struct unwind_regs caller, void *p, size_t bytes)
 		return bootstrap_alloc(bytes, 16);
 	if (!p)
 		return allocated(caller, real.realloc(p, bytes), bytes, 0);
-	t = record_enter();
-	if (likely(t)) {
-		recorded = true;
-		known = record_take(p, &e);
-		record_leave(t);
-	}
+	record_realloc_begin(&r, p);
 	void *q = real.realloc(p, bytes);
-	if (unlikely(!recorded))
-		return q;
-	t = record_enter();
-	if (unlikely(!t)) {
-		/* The first half was recorded and this one cannot be: a signal came between. Keep what was known. */
-		return q;
-	}
-	if (likely(q && known)) {
-		record_regrow(t, caller, p, &e, q, bytes, usable(q), 0, HT_SOURCE_LIBC);
-	} else if (q) {
-		record_unknown_free();
-		record_alloc(t, caller, q, bytes, usable(q), 0, HT_SOURCE_LIBC);
-	} else if (bytes == 0) { /* the C library's way to free */
-		if (known)
-			record_free(t, p, &e);
-		else
-			record_unknown_free();
-	} else {
-		if (known)
-			record_put_back(p, &e);
-		record_failure(bytes);
-	}
-	record_leave(t);
+	if (!q && bytes == 0)
+		record_realloc_freed(&r);
+	else
+		record_realloc_end(&r, caller, q, bytes, q ? usable(q) : 0, 0, HT_SOURCE_LIBC);
 	return q;
 }
 
@@ -237,7 +191,7 @@ EXPORT int posix_memalign(void **out, size_t alignment, size_t bytes)
 	}
 	int r = real.posix_memalign(out, alignment, bytes);
 	if (likely(r == 0))
-		allocated(UNWIND_CALLER, *out, bytes, align_code(alignment));
+		allocated(UNWIND_CALLER, *out, bytes, record_align_code(alignment));
 	else if (r == ENOMEM)
 		allocated(UNWIND_CALLER, NULL, bytes, 0);
 	return r;
@@ -248,28 +202,28 @@ EXPORT void *aligned_alloc(size_t alignment, size_t bytes)
 	if (unlikely(!ready()))
 		return bootstrap_alloc(bytes, alignment);
 	return allocated(
-		UNWIND_CALLER, real.aligned_alloc(alignment, bytes), bytes, align_code(alignment));
+		UNWIND_CALLER, real.aligned_alloc(alignment, bytes), bytes, record_align_code(alignment));
 }
 
 EXPORT void *memalign(size_t alignment, size_t bytes)
 {
 	if (unlikely(!ready()))
 		return bootstrap_alloc(bytes, alignment);
-	return allocated(UNWIND_CALLER, real.memalign(alignment, bytes), bytes, align_code(alignment));
+	return allocated(UNWIND_CALLER, real.memalign(alignment, bytes), bytes, record_align_code(alignment));
 }
 
 EXPORT void *valloc(size_t bytes)
 {
 	if (unlikely(!ready()))
 		return bootstrap_alloc(bytes, SYS_PAGE_BYTES);
-	return allocated(UNWIND_CALLER, real.valloc(bytes), bytes, align_code(SYS_PAGE_BYTES));
+	return allocated(UNWIND_CALLER, real.valloc(bytes), bytes, record_align_code(SYS_PAGE_BYTES));
 }
 
 EXPORT void *pvalloc(size_t bytes)
 {
 	if (unlikely(!ready()))
 		return bootstrap_alloc(bytes, SYS_PAGE_BYTES);
-	return allocated(UNWIND_CALLER, real.pvalloc(bytes), bytes, align_code(SYS_PAGE_BYTES));
+	return allocated(UNWIND_CALLER, real.pvalloc(bytes), bytes, record_align_code(SYS_PAGE_BYTES));
 }
 
 EXPORT size_t malloc_usable_size(void *p)
@@ -284,7 +238,7 @@ EXPORT void free_sized(void *p, size_t bytes)
 {
 	if (!p || bootstrap_owns(p) || !ready())
 		return;
-	freeing(p);
+	record_freeing(p);
 	if (real.free_sized)
 		real.free_sized(p, bytes);
 	else
@@ -295,7 +249,7 @@ EXPORT void free_aligned_sized(void *p, size_t alignment, size_t bytes)
 {
 	if (!p || bootstrap_owns(p) || !ready())
 		return;
-	freeing(p);
+	record_freeing(p);
 	if (real.free_aligned_sized)
 		real.free_aligned_sized(p, alignment, bytes);
 	else
@@ -367,7 +321,7 @@ static COLD void *next_operator(const char *name, void *caller, bool *own)
 		void *p = next arguments;                                                          \
 		/* It may have called malloc after all; if it throws, there is nothing to record. */ \
 		return record_allocs() == before ?                                                 \
-			allocated(UNWIND_CALLER, p, bytes, align_code(align)) : p;                 \
+			allocated(UNWIND_CALLER, p, bytes, record_align_code(align)) : p;                 \
 	}
 NEW_FUNCTIONS(DEFINE_NEW)
 
@@ -393,7 +347,7 @@ NEW_FUNCTIONS(DEFINE_NEW)
 			next arguments;                                                            \
 			return;                                                                    \
 		}                                                                                  \
-		freeing(p);                                                                        \
+		record_freeing(p);                                                                        \
 		uint64_t before = record_mute();                                                   \
 		next arguments;                                                                    \
 		record_unmute(before);                                                             \

@@ -407,7 +407,7 @@ void record_free(struct thread *t, void *p, const struct ledger_entry *e)
 	after_event(t, now);
 }
 
-void record_regrow(struct thread *t, struct unwind_regs regs, void *p, const struct ledger_entry *e,
+static void count_regrow(struct thread *t, struct unwind_regs regs, void *p, const struct ledger_entry *e,
 	void *q, uint64_t bytes, uint64_t usable_bytes, uint8_t align, enum ht_source source)
 {
 	uint64_t now = sys_ticks();
@@ -437,11 +437,49 @@ void record_regrow(struct thread *t, struct unwind_regs regs, void *p, const str
 	after_event(t, now);
 }
 
-void record_put_back(void *p, const struct ledger_entry *e)
+void record_realloc_begin(struct record_realloc *r, void *p)
 {
+	struct thread *t = record_enter();
+
+	*r = (struct record_realloc){.p = p, .recorded = t != NULL};
+	if (t) {
+		r->known = record_take(p, &r->e);
+		record_leave(t);
+	}
+}
+
+void record_realloc_end(struct record_realloc *r, struct unwind_regs regs, void *q, uint64_t bytes,
+	uint64_t usable_bytes, uint8_t align, enum ht_source source)
+{
+	struct thread *t = r->recorded ? record_enter() : NULL;
 	struct ledger_entry old;
 
-	ledger_put((uintptr_t)p, e, &old);
+	if (!t)
+		return;
+	if (likely(q && r->known)) {
+		count_regrow(t, regs, r->p, &r->e, q, bytes, usable_bytes, align, source);
+	} else if (q) {
+		record_unknown_free();
+		record_alloc(t, regs, q, bytes, usable_bytes, align, source);
+	} else {
+		if (r->known)
+			ledger_put((uintptr_t)r->p, &r->e, &old);
+		record_failure(bytes);
+	}
+	record_leave(t);
+}
+
+void record_realloc_freed(struct record_realloc *r)
+{
+	struct thread *t = r->recorded ? record_enter() : NULL;
+
+	if (!t)
+		return;
+	if (r->known)
+		record_free(t, r->p, &r->e);
+	else
+		record_unknown_free();
+	record_leave(t);
 }
 
 /* True in a process whose tables are there. */

@@ -96,11 +96,40 @@ bool record_take(void *p, struct ledger_entry *e);
 void record_unknown_free(void);
 /* What was taken is freed. */
 void record_free(struct thread *t, void *p, const struct ledger_entry *e);
-/* What was taken came back as q with a new size. */
-void record_regrow(struct thread *t, struct unwind_regs regs, void *p, const struct ledger_entry *e,
-	void *q, uint64_t bytes, uint64_t usable_bytes, uint8_t align, enum ht_source source);
-/* What was taken stays as it was: realloc failed. */
-void record_put_back(void *p, const struct ledger_entry *e);
+
+/* The whole of a free: before the real one. */
+static inline void record_freeing(void *p)
+{
+	struct thread *t = record_enter();
+	struct ledger_entry e;
+
+	if (unlikely(!t))
+		return;
+	if (likely(record_take(p, &e)))
+		record_free(t, p, &e);
+	else
+		record_unknown_free();
+	record_leave(t);
+}
+
+/* The whole of a realloc of a pointer that is not NULL: begin before the real one, and one of the others after it. */
+struct record_realloc {
+	void *p;
+	struct ledger_entry e;
+	bool recorded, known;
+};
+void record_realloc_begin(struct record_realloc *r, void *p);
+/* q: what the real one returned; NULL: it failed, and p stays as it was. */
+void record_realloc_end(struct record_realloc *r, struct unwind_regs regs, void *q, uint64_t bytes,
+	uint64_t usable_bytes, uint8_t align, enum ht_source source);
+/* It was the C library's other way to free. */
+void record_realloc_freed(struct record_realloc *r);
+
+/* How an alignment is written in a bucket. */
+static inline uint8_t record_align_code(size_t alignment)
+{
+	return (uint8_t)(alignment ? 1 + __builtin_ctzl(alignment) : 0);
+}
 
 /* mmap and its relatives, by whom. These two need no record_enter. */
 void record_map(uintptr_t caller, uint64_t mapped_bytes, uint64_t unmapped_bytes);

@@ -1,38 +1,43 @@
 # SPDX-License-Identifier: MIT
-# Shared objects with an allocator linked in: names are ALLOCATOR-HOW-FRAMES.so, each stripped, with its names in
-# a twin .sym. `include` this after OUT, CC, RUSTC, CVFLAGS are set; the target is adopt.
-# slot: calls go through GOT slots; direct: straight to the function; rust: a cdylib, as rustc makes it.
+# Shared objects with an allocator linked in: ALLOCATOR-LANGUAGE-HOW-FRAMES.so, stripped; a twin .sym keeps the names.
+# slot: calls go through GOT slots; direct: straight to the function. To be included by tests/Makefile, after OUT, CC,
+# RUSTC, WARN and CVFLAGS; the target is adopt.
 ADOPT = $(OUT)/adopt
-adopt_names = $(foreach a,toy jemalloc,$(foreach h,slot direct rust,$(foreach f,frames noframes,$a-$h-$f)))
-adopt_c = -std=gnu11 -D_GNU_SOURCE -O2 -g0 $(WARN) -fPIC -fno-builtin
-adopt_link = -Wl,--version-script=victims/adopt/adopt.map -Wl,-z,now -Wl,-z,relro -Wl,--gc-sections
-
+adopt_names = $(foreach a,toy jemalloc,$(foreach l,c rust,$(foreach h,slot direct,$(foreach f,frames noframes,$a-$l-$h-$f))))
 adopt: $(addprefix $(ADOPT)/,$(addsuffix .so,$(adopt_names)) host)
 
+adopt_cflags = -std=gnu11 -D_GNU_SOURCE -O2 -g0 $(WARN) -fPIC -fno-builtin
 adopt_frames = -fasynchronous-unwind-tables
 adopt_noframes = -fno-asynchronous-unwind-tables -fno-unwind-tables
-adopt_slot = -fno-plt
-adopt_slot_link = -Wl,--no-relax
-adopt_direct = -fvisibility=hidden
-part = $(word $1,$(subst -, ,$*))
+# The compiler always calls through a slot; the linker turns that into a direct call where it may.
+adopt_slot = -Wl,--no-relax
+adopt_direct = -Wl,--relax
+adopt_rust_frames = -C panic=unwind
+adopt_rust_noframes = -C panic=abort -C force-unwind-tables=no
+adopt_toy = $(ADOPT)/toy-$(word 4,$(subst -, ,$*)).o
+adopt_jemalloc = -l:libjemalloc_pic.a
+adopt_part = $(word $1,$(subst -, ,$*))
+adopt_archive = $(adopt_$(word 1,$(subst -, ,$*)))
+adopt_toys = $(ADOPT)/toy-frames.o $(ADOPT)/toy-noframes.o
+adopt_map = victims/adopt/adopt.map
 
-# hidden declarations make the compiler call directly; through_slots undoes it for the one form
-adopt_c_flags = $(adopt_c) $(adopt_$(call part,2)) $(adopt_$(call part,3))
-$(ADOPT)/toy-%.o: victims/adopt/toy.c victims/adopt/toy.h | $(ADOPT)
-	$(CC) $(adopt_c) -ffunction-sections $(adopt_$(lastword $(subst -, ,$*))) -c -o $@ $<
-$(ADOPT)/user-%.o: victims/adopt/user.c victims/adopt/toy.h victims/adopt/ledger.h | $(ADOPT)
-	$(CC) $(adopt_c_flags) $(if $(findstring jemalloc,$*),-DJEMALLOC) -c -o $@ $<
-adopt_toy = $(ADOPT)/toy-$(call part,3).o
-adopt_jemalloc = -l:libjemalloc_pic.a -lpthread -lm -ldl
-adopt_archive = $(if $(findstring toy,$*),$(adopt_toy),$(adopt_jemalloc))
-
-.SECONDARY:
+.PRECIOUS: $(ADOPT)/%.sym $(ADOPT)/toy-%.o
 $(ADOPT)/%.so: $(ADOPT)/%.sym
-	strip --strip-all $(if $(findstring noframes,$*),-R .eh_frame -R .eh_frame_hdr) -o $@ $<
-$(ADOPT)/%-slot-frames.sym $(ADOPT)/%-slot-noframes.sym: ;
-$(ADOPT)/%.sym: $(ADOPT)/user-%.o $(ADOPT)/toy-frames.o $(ADOPT)/toy-noframes.o victims/adopt/adopt.map
-	$(CC) -shared $(adopt_link) $(adopt_$(call part,2)_link) -o $@ $< $(adopt_archive)
+	strip --strip-all -o $@ $<
+$(ADOPT)/toy-%.o: victims/adopt/toy.c victims/adopt/toy.h | $(ADOPT)
+	$(CC) $(adopt_cflags) -fvisibility=hidden $(adopt_$*) -c -o $@ $<
+$(addprefix $(ADOPT)/,$(addsuffix .sym,$(filter %-frames %-noframes,$(foreach n,$(adopt_names),$(if $(findstring -c-,$n),$n))))): \
+$(ADOPT)/%.sym: victims/adopt/user.c victims/adopt/toy.h victims/adopt/ledger.h $(adopt_map) $(adopt_toys)
+	$(CC) $(adopt_cflags) -fno-plt $(adopt_$(call adopt_part,4)) $(if $(findstring jemalloc,$*),-DJEMALLOC) \
+		-shared -Wl,--version-script=$(adopt_map) -Wl,-z,now -Wl,-z,relro \
+		$(adopt_$(call adopt_part,3)) -o $@ $< $(adopt_archive) -lpthread -lm -ldl
+$(addprefix $(ADOPT)/,$(addsuffix .sym,$(foreach n,$(adopt_names),$(if $(findstring -rust-,$n),$n)))): \
+$(ADOPT)/%.sym: victims/adopt/user.rs $(adopt_toys)
+	$(RUSTC) --edition 2021 -O --crate-type cdylib --crate-name user $(if $(findstring jemalloc,$*),--cfg jemalloc) \
+		$(adopt_rust_$(call adopt_part,4)) -C link-arg=$(adopt_$(call adopt_part,3)) \
+		$(addprefix -C link-arg=,$(adopt_archive) -lpthread -lm -ldl) -o $@ $<
 $(ADOPT)/host: victims/adopt/host.c victims/adopt/ledger.h | $(ADOPT)
 	$(CC) $(CVFLAGS) -o $@ $< -ldl
 $(ADOPT):
 	mkdir -p $@
+.PHONY: adopt
