@@ -619,6 +619,9 @@ static void pack_threads(struct tally *t)
 		t->threads[n++].name[sizeof(t->threads[0].name) - 1] = 0;
 	}
 	t->n_threads = t->header.n_threads = n;
+	t->header.cut_stacks = 0;
+	for (uint32_t i = 0; i < n; i++)
+		t->header.cut_stacks += t->threads[i].cut_stacks;
 }
 
 /* Ends the blob in NUL if it is empty; a string that is not ended is damage. */

@@ -35,6 +35,7 @@ struct claim {
 	uint32_t weight;   /* calls of function */
 	uint32_t by_shims; /* calls of functions that only jump on to inner */
 	bool by_slot;
+	uint32_t clients_low, clients_high; /* alloc: its direct calls lie between */
 	bool past_slot; /* the shim jumps to inner directly */
 	bool weak; /* to be believed only with help from elsewhere */
 	struct find_evidence evidence;
@@ -216,11 +217,14 @@ static struct claim claim_inner(const struct search *s, struct claim c)
 		shape = FIND_SHAPES;
 	if (shape == FIND_SHAPES)
 		return c;
-	/* Jumping on past the slot: what holds the shim is then the only slot there is. */
-	uint32_t slot = first_slot(s, t.function);
-	bool has_slot = slot < s->n_slots && function_of(s, s->slots[slot]) == t.function;
-	if (!t.slot && c.by_slot && !has_slot)
-		return c;
+	/* Past any slot the jump may lead to code that the allocator's other entries share. */
+	if (!t.slot) {
+		struct find_evidence v;
+		enum find_shape own;
+		if (look(s, t.function, &v, NULL) < FEWEST_SITES || v.sites < FEWEST_SITES ||
+			(c.role == FIND_ALLOC && !alloc_like(&v, &own)))
+			return c;
+	}
 	c.past_slot = !t.slot;
 	c.inner = t.function;
 	c.inner_shape = shape;
@@ -244,7 +248,7 @@ static bool system_maps(const char *name)
 static enum source find_source(
 	const struct search *s, uint64_t function, uint64_t other, bool deep)
 {
-	enum { FRONT = 400, NEAR_LIBC = 2 };
+	enum { FRONT = 800, NEAR_LIBC = 2 };
 	uint64_t front[FRONT] = {function};
 	unsigned n = 1, level_end = 1, depth = 0;
 	struct callee callees[MAX_CALLEES];
@@ -401,12 +405,12 @@ static bool claim_role(struct claim *c, const struct claim *alloc)
 	if (!v->sites)
 		return false;
 	if (alloc->shape == FIND_SIZE) { /* jemalloc's, which takes flags for what is unusual */
-		if (tested && two && v->rsi_small >= 50) {
-			c->role = FIND_ALLOC;
-			c->shape = FIND_SIZE_FLAGS;
-		} else if (tested && two && v->rdi_immediate >= 70) {
+		if (tested && two && v->rdi_one >= 70) {
 			c->role = FIND_ALLOC_ZEROED;
 			c->shape = FIND_COUNT_SIZE;
+		} else if (tested && two && v->rsi_small >= 50) {
+			c->role = FIND_ALLOC;
+			c->shape = FIND_SIZE_FLAGS;
 		} else if (tested && v->rsi_set >= 60 && v->rdx_set >= 60 && v->rcx_set <= 40) {
 			c->role = FIND_REALLOC;
 			c->shape = FIND_PTR_NEW_FLAGS;
@@ -443,7 +447,8 @@ static bool claim_role(struct claim *c, const struct claim *alloc)
 	} else if (shim && v->result_tested >= 25 && v->rsi_set >= 80 && v->rdx_set <= 20) {
 		c->role = FIND_ALLOC_ZEROED;
 		c->shape = FIND_SIZE_ALIGN;
-	} else if (tested && v->rsi_set >= 60 && v->rdx_set >= 40 && v->rsi_alignment <= 40) {
+	} else if ((tested && v->rsi_set >= 60 && v->rdx_set >= 40 && v->rsi_alignment <= 40) ||
+		   !v->returns) {
 		/* Its one caller hands on an alignment that it was given. Believed only if nothing better is found. */
 		c->role = FIND_REALLOC;
 		c->shape = v->rcx_set >= 80 ? FIND_PTR_OLD_ALIGN_NEW : FIND_PTR_NEW_ALIGN;
@@ -486,13 +491,41 @@ static uint64_t fitness(const struct search *s, const struct group *g, const str
 		fit *= 16;
 	else if (inner <= ADJACENT)
 		fit *= 4;
-	if (c->weak && (!dealloc || !reaches_function(s, c->inner, dealloc->inner, &copies) || !copies))
+	/* In code that is not the allocator's own for sure, a realloc has to free what it moves from. */
+	bool own = outer <= SHIMS || inner <= ADJACENT;
+	bool doubtful = c->role == FIND_REALLOC && !own && dealloc && alloc->shape != FIND_SIZE;
+	if (c->weak && !own)
+		return 0;
+	if ((c->weak || doubtful) && (!dealloc || !reaches_function(s, c->inner, dealloc->inner, &copies) || !copies))
 		return 0;
 	/* Of two that might be `free`, realloc calls the right one. */
 	if (c->role == FIND_DEALLOC && c->shape == FIND_PTR && realloc &&
 		reaches_function(s, realloc->inner, c->inner, &copies))
 		fit *= 16;
 	return fit;
+}
+
+/* Of direct calls, those that come from where alloc is called from too: the allocator's own do not count. */
+static uint32_t calls_between(const struct search *s, uint64_t function, uint32_t low, uint32_t high)
+{
+	const struct target *t = sites_target(&s->sites, function);
+	uint32_t n = 0;
+	for (uint32_t at = t ? t->first : 0; at; at = s->sites.sites[at].next)
+		n += s->sites.sites[at].offset - low <= high - low;
+	return n;
+}
+
+static void find_clients(const struct search *s, struct claim *alloc)
+{
+	const struct target *t = sites_target(&s->sites, alloc->function);
+	alloc->clients_low = UINT32_MAX;
+	for (uint32_t at = t ? t->first : 0; at; at = s->sites.sites[at].next) {
+		uint32_t offset = s->sites.sites[at].offset;
+		if (offset < alloc->clients_low)
+			alloc->clients_low = offset;
+		if (offset > alloc->clients_high)
+			alloc->clients_high = offset;
+	}
 }
 
 static void consider(const struct search *s, const struct claim *alloc, uint64_t function,
@@ -504,6 +537,8 @@ static void consider(const struct search *s, const struct claim *alloc, uint64_t
 		return;
 	c.weight = look(s, function, &c.evidence, &e);
 	c.by_slot = e.n_slots && e.slot_calls + e.slot_tails + e.slot_loads;
+	if (!alloc->by_slot)
+		c.weight = calls_between(s, function, alloc->clients_low, alloc->clients_high);
 	if (!c.weight)
 		return;
 	if (function == alloc->inner) { /* its own calls go without saying */
@@ -547,6 +582,20 @@ static void consider_near(const struct search *s, const struct claim *alloc, uin
 	}
 }
 
+/* Does it only pass on to another that frees as well? RawVec's own deallocate does. */
+static bool wraps(const struct search *s, const struct claim *c, const struct claim *near, uint32_t n)
+{
+	struct callee callees[MAX_CALLEES];
+	size_t n_callees = c->role == FIND_DEALLOC ? sites_callees(&s->sites, c->inner, callees) : 0;
+	for (size_t i = 0; i < n_callees; i++)
+		for (uint32_t k = 0; k < n; k++)
+			if (near[k].role == c->role && near[k].inner != c->inner &&
+				callees[i].function == near[k].function &&
+				near[k].weight >= c->weight / 2)
+				return true;
+	return false;
+}
+
 static void take_best(
 	const struct search *s, struct group *g, enum find_role role, int shape, struct claim *near, uint32_t n)
 {
@@ -559,7 +608,7 @@ static void take_best(
 				c->weak != weak || c->inner == g->claims[0].inner)
 				continue;
 			uint64_t fit = fitness(s, g, c);
-			if (fit > best) {
+			if (fit > best && !wraps(s, c, near, n)) {
 				best = fit;
 				found = c;
 			}
@@ -582,6 +631,7 @@ static int find_group(const struct search *s, struct group *g)
 	struct claim *near = s->sites.memory->map(MAX_NEAR * sizeof(*near));
 	if (!near)
 		return -1;
+	find_clients(s, alloc);
 	consider_near(s, alloc, alloc->inner, NEAR, near, &n);
 	if (distance(alloc->inner, alloc->function) > NEAR)
 		consider_near(s, alloc, alloc->function, SHIMS, near, &n);
@@ -590,21 +640,30 @@ static int find_group(const struct search *s, struct group *g)
 			alloc->by_shims += near[k].weight;
 	if (alloc->inner != alloc->function)
 		alloc->by_shims += alloc->weight;
-	/* realloc before dealloc, because it tells which is the right one; and again, when that was not seen */
-	if (alloc->shape == FIND_SIZE) {
+	bool flags = alloc->shape == FIND_SIZE;
+	if (flags) {
 		take_best(s, g, FIND_ALLOC, FIND_SIZE_FLAGS, near, n);
+		take_best(s, g, FIND_DEALLOC, FIND_PTR_SIZE_FLAGS, near, n);
+	} else {
+		take_best(s, g, FIND_DEALLOC, FIND_PTR_SIZE_ALIGN, near, n);
+	}
+	/* Not knowing yet which is `free`, ask realloc; then look at realloc again, knowing it. */
+	struct group trial = *g;
+	if (!group_claim(g, FIND_DEALLOC)) {
+		take_best(s, &trial, FIND_REALLOC, -1, near, n);
+		take_best(s, &trial, FIND_DEALLOC, -1, near, n);
+		const struct claim *dealloc = group_claim(&trial, FIND_DEALLOC);
+		if (dealloc && g->n < MAX_CLAIMS)
+			g->claims[g->n++] = *dealloc;
+	}
+	if (flags) {
 		take_best(s, g, FIND_ALLOC_ZEROED, FIND_COUNT_SIZE, near, n);
 		take_best(s, g, FIND_REALLOC, FIND_PTR_NEW, near, n);
 		take_best(s, g, FIND_REALLOC, FIND_PTR_NEW_FLAGS, near, n);
-		take_best(s, g, FIND_DEALLOC, FIND_PTR_SIZE_FLAGS, near, n);
 	} else {
 		take_best(s, g, FIND_ALLOC_ZEROED, -1, near, n);
 		take_best(s, g, FIND_REALLOC, -1, near, n);
 	}
-	if (!group_claim(g, FIND_DEALLOC))
-		take_best(s, g, FIND_DEALLOC, -1, near, n);
-	if (!group_claim(g, FIND_REALLOC))
-		take_best(s, g, FIND_REALLOC, -1, near, n);
 	s->sites.memory->unmap(near, MAX_NEAR * sizeof(*near));
 	return 0;
 }
@@ -704,13 +763,16 @@ static void search_by_calls(struct search *s)
 		tried++;
 		enum source source = find_source(s, seeds[i].inner, first, !r->allocator[0]);
 		wraps_libc |= source == SOURCE_LIBC;
-		if (source != SOURCE_SYSTEM)
+		/* The way to the system can be long; a module that names its allocator, and all roles, will do. */
+		if (source != SOURCE_SYSTEM && (source != SOURCE_UNKNOWN || !r->allocator[0]))
 			continue;
 		struct group g = {.claims = {seeds[i]}, .n = 1};
 		if (find_group(s, &g) || !group_claim(&g, FIND_DEALLOC)) {
 			alone = true;
 			continue;
 		}
+		if (source != SOURCE_SYSTEM && !group_claim(&g, FIND_REALLOC))
+			continue;
 		if (!first)
 			first = seeds[i].inner;
 		add_group(s, &g);

@@ -65,6 +65,7 @@ enum find_shape {
 /* Shares in percent over the call sites that were looked at. Registers: as last set before the call. */
 struct find_evidence {
 	uint32_t sites;         /* looked at */
+	uint32_t returns;       /* of these calls, the others jump */
 	uint8_t rsi_alignment;  /* a power of two up to 4096, as an immediate */
 	uint8_t rsi_small;      /* an immediate from 1 to 127: an alignment or jemalloc's flags */
 	uint8_t rsi_set;        /* set at all between the last branch away and the call */
@@ -73,6 +74,7 @@ struct find_evidence {
 	uint8_t rdx_set;
 	uint8_t rcx_set;
 	uint8_t rdi_immediate;
+	uint8_t rdi_one; /* the immediate 1: calloc's count */
 	uint8_t result_tested;  /* against 0, right after */
 	uint8_t result_used;
 };

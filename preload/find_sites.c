@@ -409,7 +409,8 @@ static bool registers_before(
 			step(r, code + at, &in);
 			at += (unsigned)n;
 		}
-		if (at == back)
+		/* A linker that makes a direct call of a call through a slot pads it with a prefix. */
+		if (at == back || (at + 1 == back && code[at] == 0x67 && code[back] == 0xe8))
 			return true;
 	}
 	return false;
@@ -493,6 +494,7 @@ void evidence_add(
 		c->rdx_set += r.held[RDX] != HELD_UNKNOWN;
 		c->rcx_set += r.held[RCX] != HELD_UNKNOWN;
 		c->rdi_immediate += r.held[RDI] == HELD_IMMEDIATE;
+		c->rdi_one += r.held[RDI] == HELD_IMMEDIATE && r.value[RDI] == 1;
 		if (site_is_tail(code))
 			continue;
 		bool tested, used;
@@ -512,6 +514,7 @@ struct find_evidence evidence_close(const struct evidence_counts *c)
 {
 	return (struct find_evidence){
 		.sites = c->sites,
+		.returns = c->calls,
 		.rsi_alignment = percent(c->rsi_alignment, c->sites),
 		.rsi_small = percent(c->rsi_small, c->sites),
 		.rsi_set = percent(c->rsi_set, c->sites),
@@ -520,6 +523,7 @@ struct find_evidence evidence_close(const struct evidence_counts *c)
 		.rdx_set = percent(c->rdx_set, c->sites),
 		.rcx_set = percent(c->rcx_set, c->sites),
 		.rdi_immediate = percent(c->rdi_immediate, c->sites),
+		.rdi_one = percent(c->rdi_one, c->sites),
 		.result_tested = percent(c->result_tested, c->calls),
 		.result_used = percent(c->result_used, c->calls),
 	};

@@ -41,7 +41,7 @@ bool sites_is_slot(const struct sites *s, const struct target *t);
 struct evidence_counts {
 	uint32_t sites, calls;
 	uint32_t rsi_alignment, rsi_small, rsi_set, rdx_alignment, rdx_small, rdx_set, rcx_set;
-	uint32_t rdi_immediate, result_tested, result_used;
+	uint32_t rdi_immediate, rdi_one, result_tested, result_used;
 };
 void evidence_add(struct evidence_counts *c, const struct sites *s, const struct target *t, uint32_t max);
 struct find_evidence evidence_close(const struct evidence_counts *c);

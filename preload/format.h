@@ -134,7 +134,7 @@ struct ht_header {
 	uint64_t bootstrap_bytes;
 	uint64_t walks;		   /* stacks taken */
 	uint64_t slow_walks;	   /* of those, taken by libunwind */
-	uint64_t cut_stacks;	   /* stacks that end early, because unwind data is missing */
+	uint64_t cut_stacks;	   /* 0 in the file; readers put the sum over threads here */
 	uint64_t deep_stacks;	   /* stacks deeper than stack_depth */
 	uint64_t dropped[HT_DROP_COUNT];
 
@@ -271,7 +271,7 @@ struct ht_thread {
 	uint64_t freed_bytes;
 	uint64_t reallocs;
 	uint64_t temporary;
-	uint64_t reserved;
+	uint64_t cut_stacks; /* stacks that end early, because unwind data is missing */
 };
 
 struct ht_point {

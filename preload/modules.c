@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/auxv.h>
 
+#include "adopt.h"
 #include "cfi.h"
 #include "tallyfile.h"
 
@@ -172,6 +173,14 @@ const struct module *modules_find(uintptr_t pc)
 	return m ? m : add(pc);
 }
 
+const ElfW(Phdr) *modules_headers(const struct module *m, size_t *count)
+{
+	struct dl_find_object found;
+
+	*count = 0;
+	return _dl_find_object((void *)m->probe, &found) == 0 ? program_headers(&found, count) : NULL;
+}
+
 const struct module *modules_self(void)
 {
 	return self_module;
@@ -238,6 +247,8 @@ bool modules_sweep(void (*unloaded)(const struct module *m))
 void modules_count_map(uintptr_t caller, uint64_t mapped_bytes, uint64_t unmapped_bytes)
 {
 	const struct module *m = modules_find(caller);
+	if (m && mapped_bytes)
+		adopt_consider(m);
 	struct ht_module *out = &tally.modules[m ? m->index : 0];
 
 	__atomic_fetch_add(&out->map_bytes, mapped_bytes, __ATOMIC_RELAXED);

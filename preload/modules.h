@@ -7,7 +7,9 @@
 #ifndef HEAPTALLY_MODULES_H
 #define HEAPTALLY_MODULES_H
 
+#include <link.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct module {
@@ -24,6 +26,9 @@ bool modules_init(void);
 
 /* The loaded module around pc; NULL for code that no module holds. Takes no lock of the loader. */
 const struct module *modules_find(uintptr_t pc);
+
+/* Program headers of a loaded module; NULL when they are not in memory. */
+const ElfW(Phdr) *modules_headers(const struct module *m, size_t *count);
 
 /* The shim's own module. */
 const struct module *modules_self(void);

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "adopt.h"
 #include "buckets.h"
 #include "clock.h"
 #include "modules.h"
@@ -360,6 +361,8 @@ void record_alloc(struct thread *t, struct unwind_regs regs, void *p, uint64_t b
 	count_arrival(t, bucket, c, bytes, usable_bytes);
 	c->allocs++;
 	c->alloc_bytes += bytes;
+	if (unlikely(__atomic_load_n(&adopt_waiting, __ATOMIC_RELAXED)) && source == HT_SOURCE_LIBC)
+		adopt_run();
 	t->record->allocs++;
 	t->last_alloc = p;
 	enter_in_ledger(t, p, &e, now);
@@ -525,6 +528,7 @@ void record_madvise(uint64_t bytes)
 static void forget_module(const struct module *m)
 {
 	unwind_forget(m->start, m->end);
+	adopt_forget(m);
 }
 
 void record_modules_changed(void)

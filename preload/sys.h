@@ -45,6 +45,19 @@ void *sys_map_huge(size_t bytes);
 /* One or the other, by size. */
 void *sys_map_table(size_t bytes);
 void sys_unmap(void *start, size_t bytes);
+/* Zeroed memory that a forked child shares. */
+void *sys_map_shared(size_t bytes);
+/* Private memory within a 32-bit jump of an address. */
+void *sys_map_near(uintptr_t address, size_t bytes);
+/* prot: as for mprotect, of the pages that hold these bytes. 0 or -errno. */
+int sys_protect(uintptr_t start, size_t bytes, int prot);
+
+/* A child that no handler and no wait of the host hears of: pid, 0 in the child, or -errno. */
+int sys_fork_quietly(void);
+_Noreturn void sys_exit(int code);
+/* True when the child has ended within that time. */
+bool sys_wait_for(int child, unsigned milliseconds);
+void sys_kill_and_wait(int child);
 
 /* A page that the kernel zeroes in a forked child; NULL when the kernel cannot do that. */
 void *sys_map_wiped_on_fork(void);

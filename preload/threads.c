@@ -85,6 +85,7 @@ static void merge(struct ht_thread *to, struct ht_thread *from)
 	to->freed_bytes += from->freed_bytes;
 	to->reallocs += from->reallocs;
 	to->temporary += from->temporary;
+	to->cut_stacks += from->cut_stacks;
 	memset(from, 0, sizeof(*from));
 }
 

@@ -46,6 +46,7 @@ static struct rule_table *rules;
 static uint64_t rules_used;
 static struct sys_lock rules_lock;
 static uint32_t max_depth;
+static uint32_t base_sites[HT_PSEUDO_COUNT]; /* what stacks hang on whose outer end is unknown */
 
 static uint64_t rule_pack(uint32_t kind, struct cfi_rule c, bool after_call, uint16_t module)
 {
@@ -348,7 +349,7 @@ static COLD uint32_t slow_site(struct thread *t, struct unwind_regs regs)
 	if (n == 0 || ips[0] != regs.ip) { /* libunwind is not there or lost its way: keep what is sure */
 		ips[0] = regs.ip;
 		n = 1;
-		site = sites_child(0, 0, HT_PSEUDO_BROKEN);
+		site = base_sites[HT_PSEUDO_BROKEN];
 	}
 	while (n-- > 0)
 		site = site_of(t, site, ips[n], rule_of(ips[n]));
@@ -420,14 +421,12 @@ uint32_t unwind_site(struct thread *t, struct unwind_regs regs)
 	}
 
 	uint32_t site = kept ? u->frames[kept - 1].site : 0;
-	if (base != HT_PSEUDO_ROOT) {
-		site = sites_child(0, 0, base);
-		if (base != HT_PSEUDO_BROKEN)
-			__atomic_fetch_add(base == HT_PSEUDO_TRUNCATED ? &tally.header->deep_stacks
-								       : &tally.header->cut_stacks,
-				1, __ATOMIC_RELAXED);
+	if (unlikely(base != HT_PSEUDO_ROOT)) {
+		site = base_sites[base];
+		if (base == HT_PSEUDO_TRUNCATED)
+			__atomic_fetch_add(&tally.header->deep_stacks, 1, __ATOMIC_RELAXED);
 		else
-			__atomic_fetch_add(&tally.header->cut_stacks, 1, __ATOMIC_RELAXED);
+			t->record->cut_stacks++;
 	}
 	u->depth = kept + n;
 	for (uint32_t i = kept; n-- > 0; i++) {
@@ -455,5 +454,7 @@ bool unwind_init(uint32_t depth)
 	max_depth = depth < UNWIND_MAX_DEPTH ? depth : UNWIND_MAX_DEPTH;
 	rules_used = 0;
 	rules = rules_new(DEFAULT_RULES);
+	for (uint32_t base = HT_PSEUDO_NO_TABLES; base < HT_PSEUDO_COUNT; base++)
+		base_sites[base] = sites_child(0, 0, base);
 	return rules != NULL;
 }

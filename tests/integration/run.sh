@@ -547,7 +547,7 @@ test_run() {
 	local code=$?
 	[ $code -eq 7 ] || fail "exit code $code instead of the program's 7"
 	compare ledger "$(tally_of plain)"
-	is "$(dump --header "$(tally_of plain)")" header.state 2
+	is "$(dump --header "$(tally_of plain)")" header.state 3
 	# names are in the file: another machine would show the same
 	cp "$bin/plain" gone
 	run -- ./gone
@@ -577,7 +577,7 @@ test_run_children() {
 	run -- sh -c "'$bin/fork' && '$bin/exec_chain' 2" || fail "exit code $?"
 	local f n=0
 	for f in out/heaptally.fork.*.tally out/heaptally.exec_chain.*.tally; do
-		is "$(dump --header "$f")" header.state 2
+		is "$(dump --header "$f")" header.state 3
 		n=$((n + 1))
 	done
 	[ $n -eq 6 ] || fail "$n tallies instead of 6: $(ls out | tr '\n' ' ')"

@@ -102,7 +102,7 @@ fn work() -> usize {
     }
     let zeros = vec![0u64; 5000];
     let joined = names.join("\n");
-    let boxed: Vec<Box<dyn Fn() -> usize>> = (0..50)
+    let boxed: Vec<Box<dyn Fn() -> usize>> = (0..50usize)
         .map(|i| Box::new(move || i) as Box<dyn Fn() -> usize>)
         .collect();
     joined.len() + by_name.len() + sorted.len() + zeros.len() + boxed.iter().map(|f| f()).sum::<usize>()

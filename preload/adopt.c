@@ -1,0 +1,551 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * From a found entry point to a hooked one. Nothing is patched before it has behaved as its role says, in a child
+ * process that shares nothing with the host and is given half a second. A slot is replaced by one aligned store; a
+ * function that is also called directly gets a jump at its start, whose first instructions move to a trampoline.
+ */
+#include "adopt.h"
+
+#include <string.h>
+#include <sys/mman.h>
+
+#include "find.h"
+#include "find_code.h"
+#include "modules.h"
+#include "record.h"
+#include "tallyfile.h"
+
+#define MAX_HOOKS	 64u
+#define MAX_WAITING	 8u
+#define PROOF_MS	 500u
+#define PROOF_BLOCKS	 64u
+#define TRAMPOLINE_BYTES 96u /* jump to the hook 14, moved instructions 64 at most, jump back 14 */
+
+typedef uintptr_t entry_function(uintptr_t, uintptr_t, uintptr_t, uintptr_t);
+
+/* One hooked entry point. Hook function n belongs to hooks[n]. */
+struct hook {
+	entry_function *real; /* the function, or its moved beginning */
+	enum find_role role;
+	enum find_shape shape;
+	uintptr_t module_start; /* 0: free */
+};
+
+static struct hook hooks[MAX_HOOKS];
+static struct sys_lock adopt_lock;
+static struct {
+	uintptr_t start;
+	uint16_t index;
+} waiting[MAX_WAITING];
+static uint32_t n_waiting;
+static uintptr_t considered[256]; /* module starts; a ring is enough, it only saves work */
+static uint32_t n_considered;
+bool adopt_waiting;
+
+/* The request in an argument list. */
+struct request {
+	uintptr_t p;
+	uint64_t bytes;
+	uint64_t align; /* 0: not told */
+};
+
+static inline struct request read_request(
+	enum find_shape shape, uintptr_t a, uintptr_t b, uintptr_t c, uintptr_t d)
+{
+	uint64_t flags_align = 1ull << (c & 63);
+
+	switch (shape) {
+	case FIND_SIZE:
+		return (struct request){0, a, 0};
+	case FIND_SIZE_ALIGN:
+		return (struct request){0, a, b};
+	case FIND_SIZE_FLAGS:
+		return (struct request){0, a, b & 63 ? 1ull << (b & 63) : 0};
+	case FIND_COUNT_SIZE:
+		return (struct request){0, a * b, 0};
+	case FIND_ALIGN_SIZE:
+		return (struct request){0, b, a};
+	case FIND_PTR_NEW:
+		return (struct request){a, b, 0};
+	case FIND_PTR_NEW_ALIGN:
+		return (struct request){a, b, c};
+	case FIND_PTR_NEW_FLAGS:
+		return (struct request){a, b, c & 63 ? flags_align : 0};
+	case FIND_PTR_OLD_ALIGN_NEW:
+		return (struct request){a, d, c};
+	default:
+		return (struct request){a, 0, 0};
+	}
+}
+
+static inline uintptr_t hooked(struct hook *h, struct unwind_regs caller, uintptr_t a, uintptr_t b,
+	uintptr_t c, uintptr_t d)
+{
+	struct request q = read_request(h->shape, a, b, c, d);
+	struct record_realloc r;
+	uintptr_t result;
+
+	/* Entry points call each other: what happens inside belongs to this call. */
+	if (record_self.open == RECORD_MUTED)
+		return h->real(a, b, c, d);
+	if (h->role == FIND_DEALLOC && q.p)
+		record_freeing((void *)q.p);
+	if (h->role == FIND_REALLOC && q.p)
+		record_realloc_begin(&r, (void *)q.p);
+	uint64_t before = record_mute();
+	result = h->real(a, b, c, d);
+	record_unmute(before);
+	if (h->role == FIND_DEALLOC)
+		return result;
+	uint8_t align = record_align_code(q.align);
+	if (h->role == FIND_REALLOC && q.p) {
+		record_realloc_end(
+			&r, caller, (void *)result, q.bytes, q.bytes, align, HT_SOURCE_ADOPTED);
+		return result;
+	}
+	struct thread *t = record_enter();
+	if (t) {
+		if (result)
+			record_alloc(t, caller, (void *)result, q.bytes, q.bytes, align, HT_SOURCE_ADOPTED);
+		else
+			record_failure(q.bytes);
+		record_leave(t);
+	}
+	return result;
+}
+
+#define EACH_HOOK(X)                                                                               \
+	X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15)      \
+	X(16) X(17) X(18) X(19) X(20) X(21) X(22) X(23) X(24) X(25) X(26) X(27) X(28) X(29) X(30)  \
+	X(31) X(32) X(33) X(34) X(35) X(36) X(37) X(38) X(39) X(40) X(41) X(42) X(43) X(44) X(45)  \
+	X(46) X(47) X(48) X(49) X(50) X(51) X(52) X(53) X(54) X(55) X(56) X(57) X(58) X(59) X(60)  \
+	X(61) X(62) X(63)
+#define DEFINE_HOOK(n)                                                                             \
+	static uintptr_t hook_##n(uintptr_t a, uintptr_t b, uintptr_t c, uintptr_t d)              \
+	{                                                                                          \
+		return hooked(&hooks[n], UNWIND_CALLER, a, b, c, d);                               \
+	}
+EACH_HOOK(DEFINE_HOOK)
+#define NAME_HOOK(n) hook_##n,
+static entry_function *const hook_functions[MAX_HOOKS] = {EACH_HOOK(NAME_HOOK)};
+
+/* The proof. It runs in the child; `proven` is shared with the parent. */
+
+static uintptr_t call_alloc(const struct find_entry *e, uintptr_t bias, size_t bytes, size_t align)
+{
+	entry_function *f = (entry_function *)(bias + e->function);
+	unsigned log2 = (unsigned)__builtin_ctzl(align);
+
+	switch (e->shape) {
+	case FIND_SIZE:
+		return f(bytes, 0, 0, 0);
+	case FIND_SIZE_ALIGN:
+		return f(bytes, align, 0, 0);
+	case FIND_SIZE_FLAGS:
+		return f(bytes, log2 | (e->role == FIND_ALLOC_ZEROED ? 0x40 : 0), 0, 0);
+	case FIND_COUNT_SIZE:
+		return f(1, bytes, 0, 0);
+	case FIND_ALIGN_SIZE:
+		return f(align, bytes, 0, 0);
+	default:
+		return 0;
+	}
+}
+
+static uintptr_t call_realloc(
+	const struct find_entry *e, uintptr_t bias, uintptr_t p, size_t old, size_t bytes, size_t align)
+{
+	entry_function *f = (entry_function *)(bias + e->function);
+
+	/* What an entry does not take is set to what would show if it did. */
+	switch (e->shape) {
+	case FIND_PTR_NEW:
+		return f(p, bytes, 1, 1);
+	case FIND_PTR_NEW_ALIGN:
+		return f(p, bytes, align, 1);
+	case FIND_PTR_NEW_FLAGS:
+		return f(p, bytes, (uintptr_t)__builtin_ctzl(align), 1);
+	case FIND_PTR_OLD_ALIGN_NEW:
+		return f(p, old, align, bytes);
+	default:
+		return 0;
+	}
+}
+
+static void call_dealloc(
+	const struct find_entry *e, uintptr_t bias, uintptr_t p, size_t bytes, size_t align)
+{
+	entry_function *f = (entry_function *)(bias + e->function);
+
+	f(p, bytes, e->shape == FIND_PTR_SIZE_FLAGS ? (uintptr_t)__builtin_ctzl(align) : align, 0);
+}
+
+static bool has_alignment(enum find_shape shape)
+{
+	return shape == FIND_SIZE_ALIGN || shape == FIND_SIZE_FLAGS || shape == FIND_ALIGN_SIZE;
+}
+
+static bool filled(uintptr_t p, unsigned char with, size_t bytes)
+{
+	for (size_t i = 0; i < bytes; i++)
+		if (((unsigned char *)p)[i] != with)
+			return false;
+	return true;
+}
+
+/* Many blocks at a time: aligned, apart from each other, keeping what is written, and used again once freed. */
+static bool prove_alloc(const struct find_entry *a, const struct find_entry *d, uintptr_t bias)
+{
+	static const size_t sizes[] = {1, 24, 56, 200, 1000, 5000, 70000, 300000};
+	uintptr_t blocks[PROOF_BLOCKS], first = 0;
+	size_t size_of[PROOF_BLOCKS];
+
+	for (unsigned i = 0; i < PROOF_BLOCKS; i++) {
+		size_t align = 8u << (i / 8 % 4);
+		size_of[i] = sizes[i % 8];
+		blocks[i] = call_alloc(a, bias, size_of[i], align);
+		if (!blocks[i] || blocks[i] % (has_alignment(a->shape) ? align : 8))
+			return false;
+		if (a->role == FIND_ALLOC_ZEROED && !filled(blocks[i], 0, size_of[i]))
+			return false;
+		memset((void *)blocks[i], (int)i + 1, size_of[i]);
+	}
+	for (unsigned i = 0; i < PROOF_BLOCKS; i++)
+		if (!filled(blocks[i], (unsigned char)(i + 1), size_of[i]))
+			return false;
+	for (unsigned i = 0; i < PROOF_BLOCKS; i++)
+		call_dealloc(d, bias, blocks[i], size_of[i], 8u << (i / 8 % 4));
+	/* A dealloc that keeps everything would show: addresses must come back. */
+	unsigned seen_again = 0;
+	for (unsigned i = 0; i < 2000; i++) {
+		uintptr_t p = call_alloc(a, bias, 48, 8);
+		if (!p || (a->role == FIND_ALLOC_ZEROED && !filled(p, 0, 48)))
+			return false;
+		if (i == 1000)
+			first = p;
+		seen_again += i > 1000 && p == first;
+		memset((void *)p, 0x5a, 48);
+		call_dealloc(d, bias, p, 48, 8);
+	}
+	return seen_again > 0;
+}
+
+/* Grows and shrinks; contents stay; what was asked for is really there: neighbours made later do not lie in it. */
+static bool prove_realloc(const struct find_entry *r, const struct find_entry *a,
+	const struct find_entry *d, uintptr_t bias)
+{
+	static const size_t steps[] = {40, 100, 3000, 100000, 1 << 20, 500, 60};
+	uintptr_t p = call_alloc(a, bias, steps[0], 16), others[PROOF_BLOCKS];
+
+	if (!p)
+		return false;
+	memset((void *)p, 0x11, steps[0]);
+	for (unsigned i = 1; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		size_t least = steps[i] < steps[i - 1] ? steps[i] : steps[i - 1];
+		p = call_realloc(r, bias, p, steps[i - 1], steps[i], 16);
+		if (!p || p % 8 || !filled(p, (unsigned char)(0x10 + i), least))
+			return false;
+		memset((void *)p, (int)(0x11 + i), steps[i]);
+		for (unsigned k = 0; k < PROOF_BLOCKS; k++) {
+			others[k] = call_alloc(a, bias, least / (k + 1) + 1, 8);
+			if (!others[k] || (others[k] + least / (k + 1) >= p && others[k] < p + steps[i]))
+				return false;
+			memset((void *)others[k], 0xee, least / (k + 1) + 1);
+		}
+		if (!filled(p, (unsigned char)(0x11 + i), steps[i]))
+			return false;
+		for (unsigned k = 0; k < PROOF_BLOCKS; k++)
+			call_dealloc(d, bias, others[k], least / (k + 1) + 1, 8);
+	}
+	call_dealloc(d, bias, p, 60, 16);
+	return true;
+}
+
+static const struct find_entry *first_of(
+	const struct find_result *found, uint8_t group, enum find_role role)
+{
+	for (uint32_t i = 0; i < found->n_entries; i++)
+		if (found->entries[i].group == group && found->entries[i].role == role)
+			return &found->entries[i];
+	return NULL;
+}
+
+static void prove_all(const struct find_result *found, uintptr_t bias, volatile uint32_t *proven)
+{
+	for (uint32_t i = 0; i < found->n_entries; i++) {
+		const struct find_entry *e = &found->entries[i];
+		const struct find_entry *a = first_of(found, e->group, FIND_ALLOC),
+					*d = first_of(found, e->group, FIND_DEALLOC);
+		bool ok = a && d;
+
+		switch (e->role) {
+		case FIND_ALLOC:
+		case FIND_ALLOC_ZEROED:
+			ok = ok && prove_alloc(e, d, bias);
+			break;
+		case FIND_REALLOC:
+			ok = ok && prove_realloc(e, a, d, bias);
+			break;
+		case FIND_DEALLOC:
+			ok = ok && prove_alloc(a, e, bias);
+			break;
+		default:
+			ok = false;
+		}
+		if (ok)
+			*proven |= 1u << i;
+	}
+}
+
+/* Bits of the entries that behaved. */
+static uint32_t prove(const struct find_result *found, uintptr_t bias)
+{
+	volatile uint32_t *shared = sys_map_shared(SYS_PAGE_BYTES);
+	uint32_t proven = 0;
+
+	if (!shared)
+		return 0;
+	uint64_t before = record_mute(); /* also in the child, whose tables are not there */
+	int child = sys_fork_quietly();
+	if (child == 0) {
+		prove_all(found, bias, shared);
+		sys_exit(0);
+	}
+	record_unmute(before);
+	if (child > 0) {
+		if (!sys_wait_for(child, PROOF_MS))
+			sys_kill_and_wait(child);
+		proven = *shared;
+	}
+	sys_unmap((void *)shared, SYS_PAGE_BYTES);
+	return proven;
+}
+
+/* The hooking. */
+
+static struct hook *free_hook(void)
+{
+	for (uint32_t i = 0; i < MAX_HOOKS; i++)
+		if (hooks[i].module_start == 0)
+			return &hooks[i];
+	return NULL;
+}
+
+static bool set_slot(uintptr_t slot, uintptr_t value, bool read_only)
+{
+	if (slot % 8)
+		return false;
+	if (read_only && sys_protect(slot, 8, PROT_READ | PROT_WRITE) < 0)
+		return false;
+	/* one aligned store: a thread that calls through the slot gets the one or the other */
+	__atomic_store_n((uintptr_t *)slot, value, __ATOMIC_RELEASE);
+	if (read_only)
+		sys_protect(slot, 8, PROT_READ);
+	return true;
+}
+
+static uint8_t *put_jump(uint8_t *at, uintptr_t target)
+{
+	static const uint8_t jump[6] = {0xff, 0x25, 0, 0, 0, 0}; /* jmp *0(%rip) */
+
+	memcpy(at, jump, sizeof(jump));
+	memcpy(at + sizeof(jump), &target, sizeof(target));
+	return at + sizeof(jump) + sizeof(target);
+}
+
+/* Copies whole instructions to another place, with their distances corrected. Bytes copied, 0 when one does not go. */
+static size_t move_instructions(uint8_t *to, const uint8_t *from, size_t least, size_t most)
+{
+	size_t n = 0;
+
+	while (n < least) {
+		struct find_instruction i;
+		size_t length = find_decode(from + n, most - n, &i);
+		if (length == 0 || i.relative_branch)
+			return 0;
+		memcpy(to + n, from + n, length);
+		if (i.rip_relative) {
+			int32_t distance;
+			memcpy(&distance, from + n + i.displacement, 4);
+			int64_t corrected = (int64_t)distance + (from - to);
+			if (corrected != (int32_t)corrected)
+				return 0;
+			distance = (int32_t)corrected;
+			memcpy(to + n + i.displacement, &distance, 4);
+		}
+		n += length;
+	}
+	return n;
+}
+
+/*
+ * Puts a jump at the start of a function. The five bytes are written by one aligned store of eight, so a thread calls
+ * the old function or the new one; none is in the middle of those bytes as long as the module has only just mapped
+ * its first memory.
+ */
+static bool hook_start(const struct find_entry *e, uintptr_t bias, entry_function *to, struct hook *h)
+{
+	uint8_t *function = (uint8_t *)(bias + e->function), *near, *end;
+	uint64_t word;
+	size_t moved;
+
+	if (e->movable < 5 || ((uintptr_t)function & 7) > 3)
+		return false;
+	near = sys_map_near((uintptr_t)function, SYS_PAGE_BYTES);
+	if (!near)
+		return false;
+	end = put_jump(near, (uintptr_t)to);
+	moved = move_instructions(end, function, 5, e->movable);
+	if (moved == 0)
+		goto fail;
+	put_jump(end + moved, (uintptr_t)function + moved);
+	if (sys_protect((uintptr_t)near, TRAMPOLINE_BYTES, PROT_READ | PROT_EXEC) < 0)
+		goto fail;
+	h->real = (entry_function *)end;
+	int64_t distance = near - (function + 5);
+	if (distance != (int32_t)distance)
+		goto fail;
+	uint64_t *aligned = (uint64_t *)((uintptr_t)function & ~7ul);
+	if (sys_protect((uintptr_t)aligned, 8, PROT_READ | PROT_WRITE | PROT_EXEC) < 0)
+		goto fail;
+	int32_t displacement = (int32_t)distance;
+	memcpy(&word, aligned, 8);
+	uint8_t *patched = (uint8_t *)&word + ((uintptr_t)function & 7);
+	patched[0] = 0xe9; /* jmp rel32 */
+	memcpy(patched + 1, &displacement, 4);
+	__atomic_store_n(aligned, word, __ATOMIC_SEQ_CST);
+	sys_protect((uintptr_t)aligned, 8, PROT_READ | PROT_EXEC);
+	return true;
+fail:
+	sys_unmap(near, SYS_PAGE_BYTES);
+	return false;
+}
+
+static bool in_relro(const struct find_result *found, uint64_t vaddr)
+{
+	return vaddr - found->relro < found->relro_bytes;
+}
+
+static bool hook_entry(const struct find_result *found, const struct find_entry *e, const struct module *m)
+{
+	struct hook *h = free_hook();
+
+	if (!h)
+		return false;
+	entry_function *to = hook_functions[h - hooks];
+	h->real = (entry_function *)(m->bias + e->function);
+	h->role = e->role;
+	h->shape = e->shape;
+	bool done = false;
+	if (e->by_slot && e->n_slots > 0) {
+		done = true;
+		for (uint32_t i = 0; i < e->n_slots; i++)
+			done = set_slot(m->bias + e->slots[i], (uintptr_t)to, in_relro(found, e->slots[i])) && done;
+	} else {
+		done = hook_start(e, m->bias, to, h);
+	}
+	if (done)
+		h->module_start = m->start;
+	return done;
+}
+
+/* Can this entry be hooked at all? Asked for all before the first is touched. */
+static bool hookable(const struct find_entry *e, uintptr_t bias)
+{
+	return (e->by_slot && e->n_slots > 0) || (e->movable >= 5 && ((bias + e->function) & 7) <= 3);
+}
+
+/* A group is adopted whole or not at all: half an allocator would give wrong sums. */
+static bool group_is_sound(const struct find_result *found, uint8_t group, uint32_t proven, uintptr_t bias)
+{
+	uint32_t roles = 0;
+
+	for (uint32_t i = 0; i < found->n_entries; i++) {
+		const struct find_entry *e = &found->entries[i];
+		if (e->group != group)
+			continue;
+		if (!(proven >> i & 1) || !hookable(e, bias))
+			return false;
+		roles |= 1u << e->role;
+	}
+	return (roles >> FIND_ALLOC & 1) && (roles >> FIND_DEALLOC & 1);
+}
+
+static void *scratch_map(size_t bytes)
+{
+	return sys_reserve(bytes);
+}
+
+static void adopt_module(const struct module *m)
+{
+	struct ht_module *out = &tally.modules[m->index];
+	struct find_memory memory = {scratch_map, sys_unmap};
+	struct find_result *found = sys_map_shared(sizeof(*found)); /* the child of the proof reads it */
+	struct find_image image = {.loaded = true, .bias = m->bias};
+
+	if (!found)
+		return;
+	image.headers = modules_headers(m, &image.n_headers);
+	if (image.headers && find_entries(found, &image, &memory) == 0 && !found->unable && found->n_entries > 0) {
+		uint32_t proven = prove(found, m->bias);
+		for (uint8_t group = 0; group < FIND_MAX_GROUPS; group++) {
+			if (!group_is_sound(found, group, proven, m->bias))
+				continue;
+			for (uint32_t i = 0; i < found->n_entries; i++) {
+				const struct find_entry *e = &found->entries[i];
+				if (e->group == group && hook_entry(found, e, m)) {
+					out->adopted |= (uint8_t)(1u << e->role);
+					out->flags |= HT_MODULE_ADOPTED;
+				}
+			}
+		}
+	}
+	sys_unmap(found, sizeof(*found));
+}
+
+void adopt_consider(const struct module *m)
+{
+	if (m == modules_self())
+		return;
+	for (uint32_t i = 0; i < sizeof(considered) / sizeof(considered[0]); i++)
+		if (considered[i] == m->start)
+			return;
+	sys_lock(&adopt_lock);
+	considered[n_considered++ % (sizeof(considered) / sizeof(considered[0]))] = m->start;
+	if (n_waiting < MAX_WAITING) {
+		waiting[n_waiting].start = m->probe;
+		waiting[n_waiting++].index = m->index;
+		__atomic_store_n(&adopt_waiting, true, __ATOMIC_RELEASE);
+	}
+	sys_unlock(&adopt_lock);
+}
+
+void adopt_run(void)
+{
+	if (!sys_trylock(&adopt_lock))
+		return;
+	while (n_waiting > 0) {
+		const struct module *m = modules_find(waiting[--n_waiting].start);
+		bool hooked_already = false;
+		if (!m)
+			continue;
+		for (uint32_t i = 0; i < MAX_HOOKS; i++)
+			hooked_already = hooked_already || hooks[i].module_start == m->start;
+		if (hooked_already) /* by the parent of this process */
+			tally.modules[m->index].flags |= HT_MODULE_ADOPTED;
+		else
+			adopt_module(m);
+	}
+	__atomic_store_n(&adopt_waiting, false, __ATOMIC_RELEASE);
+	sys_unlock(&adopt_lock);
+}
+
+void adopt_forget(const struct module *m)
+{
+	for (uint32_t i = 0; i < MAX_HOOKS; i++)
+		if (hooks[i].module_start == m->start)
+			hooks[i].module_start = 0;
+	for (uint32_t i = 0; i < sizeof(considered) / sizeof(considered[0]); i++)
+		if (considered[i] == m->start)
+			considered[i] = 0;
+}
