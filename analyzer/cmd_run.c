@@ -20,7 +20,7 @@
 #include "catalog.h"
 #include "cmd.h"
 #include "profile.h"
-#include "views/report_model.h"
+#include "views/figures.h"
 
 #ifndef HEAPTALLY_LIBDIR
 #define HEAPTALLY_LIBDIR "/usr/local/lib/heaptally"
@@ -289,7 +289,7 @@ static const char *shown_path(const struct options *o, const char *path)
 static void summarize(const struct run *run, const struct options *o, double seconds)
 {
 	const struct found *main = NULL;
-	char count[5][REPORT_FIGURE], bytes[5][REPORT_FIGURE];
+	char count[5][FIGURE_SIZE], bytes[5][FIGURE_SIZE];
 
 	for (size_t i = 0; i < run->n_tallies; i++)
 		if (!main || run->tallies[i].total.alloc_bytes > main->total.alloc_bytes)
@@ -304,13 +304,13 @@ static void summarize(const struct run *run, const struct options *o, double sec
 	uint64_t allocs = t->allocs + t->reallocs;
 	fprintf(stderr, "\nheaptally: %s\n", shown_path(o, main->path));
 	fprintf(stderr, "  allocations %s, %s of them reallocations, %s in all\n",
-		report_count(count[0], allocs), report_count(count[1], t->reallocs),
-		report_bytes(bytes[0], t->alloc_bytes + t->realloc_bytes));
-	fprintf(stderr, "  peak        %s of heap\n", report_bytes(bytes[1], main->peak_bytes));
+		figure_count(count[0], allocs), figure_count(count[1], t->reallocs),
+		figure_bytes(bytes[0], t->alloc_bytes + t->realloc_bytes));
+	fprintf(stderr, "  peak        %s of heap\n", figure_bytes(bytes[1], main->peak_bytes));
 	fprintf(stderr, "  leaked      %s in %s, live at the end\n",
-		report_bytes(bytes[2], totals_metric(t, METRIC_LEAKED)),
-		report_count(count[2], t->live_count > 0 ? (uint64_t)t->live_count : 0));
-	fprintf(stderr, "  temporary   %s (%.0f%%)\n", report_count(count[3], t->temporary),
+		figure_bytes(bytes[2], totals_metric(t, METRIC_LEAKED)),
+		figure_count(count[2], t->live_count > 0 ? (uint64_t)t->live_count : 0));
+	fprintf(stderr, "  temporary   %s (%.0f%%)\n", figure_count(count[3], t->temporary),
 		allocs ? 100.0 * (double)t->temporary / (double)allocs : 0);
 	fprintf(stderr, "  wall time   %.2f s%s\n", seconds,
 		main->killed ? running(main->pid) ? "; still running, the tally grows on"
@@ -320,8 +320,8 @@ static void summarize(const struct run *run, const struct options *o, double sec
 		const struct found *f = &run->tallies[i];
 		if (f != main)
 			fprintf(stderr, "  also        %s: %s in %s\n", shown_path(o, f->path),
-				report_bytes(bytes[3], f->total.alloc_bytes),
-				report_count(count[4], f->total.allocs));
+				figure_bytes(bytes[3], f->total.alloc_bytes),
+				figure_count(count[4], f->total.allocs));
 	}
 	fprintf(stderr, "next: heaptally report %s\n", shown_path(o, main->path));
 }

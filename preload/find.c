@@ -434,7 +434,8 @@ static bool claim_role(struct claim *c, const struct claim *alloc)
 	} else if (v->result_tested >= 40 && v->rsi_alignment >= 60 && v->rdx_set <= 30) {
 		c->role = FIND_ALLOC_ZEROED;
 		c->shape = FIND_SIZE_ALIGN;
-	} else if (unused && v->rdx_alignment >= 55 && v->rsi_set >= 80 && v->rcx_set <= 40 &&
+	} else if (unused && v->rdx_alignment >= 55 && v->rsi_set >= 80 &&
+		   v->rsi_alignment <= 50 && v->rcx_set <= 40 &&
 		   v->rdi_immediate <= 5) {
 		c->role = FIND_DEALLOC;
 		c->shape = FIND_PTR_SIZE_ALIGN;

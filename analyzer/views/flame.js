@@ -31,14 +31,14 @@
 
 	const exact = (n) => n.toLocaleString("en-US");
 	function human(n, bytes) {
-		if (!bytes || n < 1024)
+		if (!bytes || n < 1000)
 			return exact(n) + (bytes ? " B" : "");
 		let u = -1;
 		do {
-			n /= 1024;
+			n /= 1000;
 			u++;
-		} while (n >= 1023.95 && u < 5);
-		return n.toFixed(1) + " " + ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"][u];
+		} while (n >= 999.5 && u < 5);
+		return n.toFixed(n < 9.995 ? 2 : n < 99.95 ? 1 : 0) + " " + ["kB", "MB", "GB", "TB", "PB", "EB"][u];
 	}
 	const isBytes = data.metrics[data.metric][1];
 	function percent(part, whole) {

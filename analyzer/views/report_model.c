@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "figures.h"
 #include "utf8.h"
 
 #define NAME_MAX_BYTES   (64u << 10)
@@ -518,7 +519,7 @@ static void note_copies(struct builder *b)
 	const struct report_summary *s = &b->r->summary;
 	uint64_t *copied = rows(b, p->n_functions, sizeof(*copied));
 	uint32_t best = 0;
-	char x[REPORT_FIGURE], y[REPORT_FIGURE], z[REPORT_FIGURE];
+	char x[FIGURE_SIZE], y[FIGURE_SIZE], z[FIGURE_SIZE];
 
 	for (uint32_t i = 0; copied && i < b->t->n_regrows; i++) {
 		uint32_t f = p->buckets[b->t->regrows[i].to].blame;
@@ -528,8 +529,8 @@ static void note_copies(struct builder *b)
 	}
 	if (copied)
 		note(b, "copies", "Growing buffers copied %s in %s reallocs; most, %s, in %s.",
-			report_bytes(x, s->copied_bytes), report_count(y, s->total.reallocs),
-			report_bytes(z, copied[best]), clean(b, brief_of(b, best)));
+			figure_bytes(x, s->copied_bytes), figure_count(y, s->total.reallocs),
+			figure_bytes(z, copied[best]), clean(b, brief_of(b, best)));
 	free(copied);
 }
 
@@ -552,11 +553,11 @@ static void make_notes(struct builder *b)
 	uint64_t events = s->total.allocs + s->total.reallocs + s->total.frees, dropped = 0;
 	uint64_t peak = totals_metric(&s->total, METRIC_PEAK), unnamed = unnamed_peak(b->p);
 	bool unseen = false;
-	char x[REPORT_FIGURE], y[REPORT_FIGURE], z[REPORT_FIGURE];
+	char x[FIGURE_SIZE], y[FIGURE_SIZE], z[FIGURE_SIZE];
 
 	if (s->sample_bytes)
 		note(b, "sampled", "Sampled, one event in %s on average: figures are estimates.",
-			report_bytes(x, s->sample_bytes));
+			figure_bytes(x, s->sample_bytes));
 	for (uint32_t i = 0; i < r->n_modules; i++) {
 		if (!r->modules[i].unseen)
 			continue;
@@ -565,29 +566,29 @@ static void make_notes(struct builder *b)
 			"%s mapped %s itself and allocated next to nothing through malloc: it "
 			"likely has a "
 			"static allocator, and its memory is not in this report.",
-			r->modules[i].name, report_bytes(x, r->modules[i].map_bytes));
+			r->modules[i].name, figure_bytes(x, r->modules[i].map_bytes));
 	}
 	for (int i = 0; i < HT_DROP_COUNT; i++)
 		dropped += h->dropped[i];
 	if (dropped > events / 1000)
 		note(b, "dropped", "%s of %s events were dropped: see the end.",
-			report_count(x, dropped), report_count(y, events));
+			figure_count(x, dropped), figure_count(y, events));
 	if (unnamed > peak / 5)
 		note(b, "unnamed",
 			"%s of the peak is in functions without a name; --debug-file takes a file "
 			"with symbols.",
-			report_share(x, share_of(unnamed, peak)));
+			figure_share(x, share_of(unnamed, peak)));
 	if (h->cut_stacks > h->walks / 10)
 		note(b, "cut_stacks", "%s of the stacks end early, for want of unwind data.",
-			report_share(x, share_of(h->cut_stacks, h->walks)));
+			figure_share(x, share_of(h->cut_stacks, h->walks)));
 	if (h->failures)
 		note(b, "failures", "The allocator refused %s requests, %s in all.",
-			report_count(x, h->failures), report_bytes(y, h->failed_bytes));
+			figure_count(x, h->failures), figure_bytes(y, h->failed_bytes));
 	if (s->total.temporary >= 10000 && s->temporary_share >= 0.1) {
 		const struct profile_blame *most = &b->p->blames[most_temporary(b->p)];
 		note(b, "temporary", "%s of the allocations are temporary (%s); most, %s, in %s.",
-			report_share(x, s->temporary_share), report_count(y, s->total.temporary),
-			report_count(z, most->totals.temporary),
+			figure_share(x, s->temporary_share), figure_count(y, s->total.temporary),
+			figure_count(z, most->totals.temporary),
 			clean(b, brief_of(b, most->function)));
 	}
 	if (s->copied_bytes >= 1000000 && s->copied_bytes > s->requested_bytes / 20)
@@ -596,85 +597,13 @@ static void make_notes(struct builder *b)
 		r->memory.at_peak.rss_bytes / 2 >= r->memory.at_peak.live_bytes)
 		note(b, "rss",
 			"RSS is far above the heap: %s against %s live at the peak; see Memory.",
-			report_bytes(x, r->memory.at_peak.rss_bytes),
-			report_bytes(y, r->memory.at_peak.live_bytes));
+			figure_bytes(x, r->memory.at_peak.rss_bytes),
+			figure_bytes(y, r->memory.at_peak.live_bytes));
 	uint64_t off = peak > s->peak_bytes ? peak - s->peak_bytes : s->peak_bytes - peak;
 	if (off > s->peak_bytes / 50 && off > 100000)
 		note(b, "peak_bound",
 			"The buckets hold %s at the peak of %s: off by more than 2%%.",
-			report_bytes(x, peak), report_bytes(y, s->peak_bytes));
-}
-
-/* Three significant digits and a unit. */
-static char *scaled(char *out, uint64_t value, const char *unit)
-{
-	static const char prefixes[] = "kMGTPE";
-	double v = (double)value / 1000;
-	int p = 0;
-
-	for (; v >= 999.5 && prefixes[p + 1]; p++)
-		v /= 1000;
-	snprintf(out, REPORT_FIGURE, "%.*f %c%s",
-		v < 9.995   ? 2
-		: v < 99.95 ? 1
-			    : 0,
-		v, prefixes[p], unit);
-	return out;
-}
-
-char *report_bytes(char *out, uint64_t bytes)
-{
-	if (bytes >= 1000)
-		return scaled(out, bytes, "B");
-	snprintf(out, REPORT_FIGURE, "%u B", (unsigned)bytes);
-	return out;
-}
-
-char *report_count(char *out, uint64_t count)
-{
-	if (count >= 100000)
-		return scaled(out, count, "");
-	snprintf(out, REPORT_FIGURE, "%u", (unsigned)count);
-	return out;
-}
-
-char *report_time(char *out, uint64_t ns)
-{
-	if (ns < 1000000000)
-		snprintf(out, REPORT_FIGURE, "%u ms", (unsigned)(ns / 1000000));
-	else if (ns < 100000000000)
-		snprintf(out, REPORT_FIGURE, "%.2f s", (double)ns / 1e9);
-	else
-		snprintf(out, REPORT_FIGURE, "%llu s", (unsigned long long)(ns / 1000000000));
-	return out;
-}
-
-char *report_exact(char *out, uint64_t count)
-{
-	char digits[24];
-	int n = snprintf(digits, sizeof(digits), "%llu", (unsigned long long)count);
-	char *o = out;
-
-	for (int i = 0; i < n; i++) {
-		if (i && (n - i) % 3 == 0)
-			*o++ = ',';
-		*o++ = digits[i];
-	}
-	*o = '\0';
-	return out;
-}
-
-char *report_share(char *out, double share)
-{
-	if (share <= 0)
-		strcpy(out, "0%");
-	else if (share < 0.0005)
-		strcpy(out, "<0.1%");
-	else if (share >= 0.9995)
-		strcpy(out, "100%");
-	else
-		snprintf(out, REPORT_FIGURE, "%.1f%%", share * 100);
-	return out;
+			figure_bytes(x, peak), figure_bytes(y, s->peak_bytes));
 }
 
 int report_init(struct report *r, const struct profile *p, enum profile_metric by, uint32_t top,

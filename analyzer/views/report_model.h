@@ -142,16 +142,4 @@ int report_init(struct report *r, const struct profile *p, enum profile_metric b
 	struct error *e);
 void report_release(struct report *r);
 
-/*
- * Figures for people, three significant digits: "987 B", "1.23 kB", "45.6 MB" (MB is 10^6 bytes), counts exact below
- * 100,000 and then "123 k", "1.23 M". At most 7 columns. All write at most REPORT_FIGURE bytes with the NUL and return
- * `out`.
- */
-#define REPORT_FIGURE 32
-char *report_bytes(char *out, uint64_t bytes);
-char *report_count(char *out, uint64_t count);
-char *report_time(char *out, uint64_t ns);     /* "12 ms", "2.71 s", "754 s" */
-char *report_exact(char *out, uint64_t count); /* "12,605,123" */
-char *report_share(char *out, double share);   /* "41.2%", "100%", "<0.1%": at most 5 columns */
-
 #endif

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "figures.h"
 #include "utf8.h"
 
 /* Assembled in from the repository's root; a NUL ends each. */
@@ -110,41 +111,15 @@ static unsigned colour_of(const struct profile *p, uint32_t function)
 	return colour_of_crate(&p->crates[p->functions[function].crate]);
 }
 
-/* 1234567 → "1,234,567" */
-static const char *exact(char out[32], uint64_t value)
-{
-	char *o = out + 31;
-
-	*o = '\0';
-	for (int digits = 0; digits == 0 || value; digits++, value /= 10) {
-		if (digits && digits % 3 == 0)
-			*--o = ',';
-		*--o = (char)('0' + value % 10);
-	}
-	return o;
-}
-
-static const char *human(char out[32], uint64_t bytes)
-{
-	static const char *const units[] = {"KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
-	double v = (double)bytes / 1024;
-	int u = 0;
-
-	for (; v >= 1023.95 && u < 5; u++)
-		v /= 1024;
-	snprintf(out, 32, "%.1f %s", v, units[u]);
-	return out;
-}
-
-/* "12.3 MiB (12,897,485 B)", or just the count. */
+/* "12.9 MB (12,897,485 B)", or just the count. */
 static const char *amount(char out[64], uint64_t value, bool bytes)
 {
-	char h[32], x[32];
+	char h[FIGURE_SIZE], x[FIGURE_SIZE];
 
-	if (bytes && value >= 1024)
-		snprintf(out, 64, "%s (%s B)", human(h, value), exact(x, value));
+	if (bytes && value >= 1000)
+		snprintf(out, 64, "%s (%s B)", figure_bytes(h, value), figure_exact(x, value));
 	else
-		snprintf(out, 64, "%s%s", exact(x, value), bytes ? " B" : "");
+		snprintf(out, 64, "%s%s", figure_exact(x, value), bytes ? " B" : "");
 	return out;
 }
 
@@ -397,7 +372,7 @@ static int svg_note(struct svg *s)
 	if (s->n_frames < s->n_valued)
 		snprintf(cut, sizeof(cut),
 			"Frames below %g%% are drawn as part of their parent (%s of %s are shown)",
-			s->parts / 100.0, exact(shown, s->n_frames), exact(all, s->n_valued));
+			s->parts / 100.0, figure_exact(shown, s->n_frames), figure_exact(all, s->n_valued));
 	free(s->note);
 	if (asprintf(&s->note, "%s.%s", cut,
 		    s->plumbing_folded ? " Plumbing (allocator, containers, runtimes) is left out; "

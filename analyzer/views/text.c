@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "figures.h"
 #include "utf8.h"
 
 #define SPARK_COLUMNS     60
@@ -109,31 +110,31 @@ static void put_summary(const struct text *t, const struct report *r)
 	const char *end = s->end == REPORT_EXITED ? ", exited"
 			  : s->end == REPORT_CUT  ? ", killed or still running"
 						  : "";
-	char a[REPORT_FIGURE], b[REPORT_FIGURE], c[REPORT_FIGURE];
+	char a[FIGURE_SIZE], b[FIGURE_SIZE], c[FIGURE_SIZE];
 
 	put_field(t, "program", "%s, pid %u%s%s", s->program, s->pid,
 		s->generation ? ", forked" : "", end);
 	fprintf(t->out, "  %-12s ", "command");
 	put_cut(t, s->command, t->columns - 15);
 	fputc('\n', t->out);
-	put_field(t, "time", "%s wall, %s CPU, %s thread%s", report_time(a, s->wall_ns),
-		report_time(b, s->cpu_ns), report_exact(c, s->threads), s->threads == 1 ? "" : "s");
-	put_field(t, "peak", "%s in %s blocks, at %s", report_bytes(a, s->peak_bytes),
-		report_exact(b, s->peak_count), report_time(c, s->peak_ns));
-	put_field(t, "leaked", "%s in %s blocks live at %s", report_bytes(a, s->leaked_bytes),
-		report_exact(b, s->leaked_count),
+	put_field(t, "time", "%s wall, %s CPU, %s thread%s", figure_time(a, s->wall_ns),
+		figure_time(b, s->cpu_ns), figure_exact(c, s->threads), s->threads == 1 ? "" : "s");
+	put_field(t, "peak", "%s in %s blocks, at %s", figure_bytes(a, s->peak_bytes),
+		figure_exact(b, s->peak_count), figure_time(c, s->peak_ns));
+	put_field(t, "leaked", "%s in %s blocks live at %s", figure_bytes(a, s->leaked_bytes),
+		figure_exact(b, s->leaked_count),
 		s->end == REPORT_CUT ? "the last record" : "the end");
 	put_field(t, "requested", "%s; the allocator added %s of slack (%s)",
-		report_bytes(a, s->requested_bytes), report_bytes(b, s->slack_bytes),
-		report_share(c, s->slack_share));
+		figure_bytes(a, s->requested_bytes), figure_bytes(b, s->slack_bytes),
+		figure_share(c, s->slack_share));
 	put_field(t, "allocations", s->zero_sizes ? "%s, %s of them of 0 bytes" : "%s",
-		report_exact(a, s->total.allocs), report_exact(b, s->zero_sizes));
-	put_field(t, "reallocs", "%s, copying %s", report_exact(a, s->total.reallocs),
-		report_bytes(b, s->copied_bytes));
-	put_field(t, "frees", "%s, %s of them by another thread", report_exact(a, s->total.frees),
-		report_exact(b, s->total.foreign_frees));
+		figure_exact(a, s->total.allocs), figure_exact(b, s->zero_sizes));
+	put_field(t, "reallocs", "%s, copying %s", figure_exact(a, s->total.reallocs),
+		figure_bytes(b, s->copied_bytes));
+	put_field(t, "frees", "%s, %s of them by another thread", figure_exact(a, s->total.frees),
+		figure_exact(b, s->total.foreign_frees));
 	put_field(t, "temporary", "%s (%s of allocations and reallocs)",
-		report_exact(a, s->total.temporary), report_share(b, s->temporary_share));
+		figure_exact(a, s->total.temporary), figure_share(b, s->temporary_share));
 }
 
 static void put_notes(const struct text *t, const struct report *r)
@@ -161,14 +162,14 @@ static void put_columns(const struct text *t, const struct report *r, const char
 static void put_figures(
 	const struct text *t, const struct report *r, const struct report_figures *f)
 {
-	char a[REPORT_FIGURE], b[REPORT_FIGURE], c[REPORT_FIGURE], d[REPORT_FIGURE];
+	char a[FIGURE_SIZE], b[FIGURE_SIZE], c[FIGURE_SIZE], d[FIGURE_SIZE];
 
 	fprintf(t->out, "  %7s  %5s  %7s  %7s  ",
-		profile_metric_is_bytes(r->by) ? report_bytes(a, f->value)
-					       : report_count(a, f->value),
-		report_share(b, f->share),
-		r->by == METRIC_COUNT ? report_bytes(c, f->bytes) : report_count(c, f->count),
-		report_bytes(d, f->average_bytes));
+		profile_metric_is_bytes(r->by) ? figure_bytes(a, f->value)
+					       : figure_count(a, f->value),
+		figure_share(b, f->share),
+		r->by == METRIC_COUNT ? figure_bytes(c, f->bytes) : figure_count(c, f->count),
+		figure_bytes(d, f->average_bytes));
 }
 
 static void put_context(const struct text *t, const struct report_blame *row)
@@ -279,18 +280,18 @@ static void put_timeline(const struct text *t, const struct report *r)
 {
 	const struct report_memory *m = &r->memory;
 	uint64_t heap = 0;
-	char a[REPORT_FIGURE];
+	char a[FIGURE_SIZE];
 
 	for (uint32_t i = 0; i < m->n_points; i++)
 		heap = m->points[i].live_max_bytes > heap ? m->points[i].live_max_bytes : heap;
 	uint64_t most = heap > m->max_rss_bytes ? heap : m->max_rss_bytes;
 	fputs("  heap  ", t->out);
 	spark(t, r, false, most);
-	fprintf(t->out, "  %s\n  RSS   ", report_bytes(a, heap));
+	fprintf(t->out, "  %s\n  RSS   ", figure_bytes(a, heap));
 	spark(t, r, true, most);
-	fprintf(t->out, "  %s\n", report_bytes(a, m->max_rss_bytes));
+	fprintf(t->out, "  %s\n", figure_bytes(a, m->max_rss_bytes));
 	fprintf(t->out, "        0 s%*s\n", SPARK_COLUMNS - 3,
-		report_time(a, m->points[m->n_points - 1].ns));
+		figure_time(a, m->points[m->n_points - 1].ns));
 }
 
 /* The modules that asked most of mmap. */
@@ -298,7 +299,7 @@ static void put_mapped(const struct text *t, const struct report *r)
 {
 	const struct report_module *best[MAPPED_ROWS];
 	unsigned n = 0;
-	char a[REPORT_FIGURE];
+	char a[FIGURE_SIZE];
 
 	for (uint32_t i = 0; i < r->n_modules; i++) {
 		unsigned at = n < MAPPED_ROWS ? n++ : n;
@@ -310,7 +311,7 @@ static void put_mapped(const struct text *t, const struct report *r)
 	}
 	for (unsigned i = 0; i < n && best[i]->map_bytes; i++) {
 		int at = fprintf(t->out, "  %-12s %s over the run by ", i ? "" : "mapped",
-			report_bytes(a, best[i]->map_bytes));
+			figure_bytes(a, best[i]->map_bytes));
 		put_cut(t, best[i]->name, t->columns - (unsigned)(at > 0 ? at : 0));
 		fputc('\n', t->out);
 	}
@@ -320,7 +321,7 @@ static void put_memory(const struct text *t, const struct report *r)
 {
 	const struct report_memory *m = &r->memory;
 	const struct report_point *p = &m->at_peak;
-	char a[REPORT_FIGURE], b[REPORT_FIGURE], c[REPORT_FIGURE];
+	char a[FIGURE_SIZE], b[FIGURE_SIZE], c[FIGURE_SIZE];
 
 	heading(t, "Memory: RSS against heap");
 	if (!m->n_points) {
@@ -328,17 +329,17 @@ static void put_memory(const struct text *t, const struct report *r)
 		return;
 	}
 	put_timeline(t, r);
-	put_field(t, "RSS", "%s at most, %s at the heap's peak", report_bytes(a, m->max_rss_bytes),
-		report_bytes(b, p->rss_bytes));
+	put_field(t, "RSS", "%s at most, %s at the heap's peak", figure_bytes(a, m->max_rss_bytes),
+		figure_bytes(b, p->rss_bytes));
 	put_field(t, "heap", "%s live there, so that %s of RSS is something else:",
-		report_bytes(a, p->live_bytes), report_bytes(b, m->beyond_heap_bytes));
+		figure_bytes(a, p->live_bytes), figure_bytes(b, m->beyond_heap_bytes));
 	put_field(t, "",
 		"what modules mapped themselves (%s then, less munmap; not all of it need be "
 		"resident), freed memory that the allocator keeps, slack, stacks, code and files.",
-		report_bytes(a, p->mapped_bytes));
+		figure_bytes(a, p->mapped_bytes));
 	put_mapped(t, r);
 	put_field(t, "virtual", "%s mapped in all at the peak, %s of it private and writable",
-		report_bytes(b, p->vm_bytes), report_bytes(c, p->data_bytes));
+		figure_bytes(b, p->vm_bytes), figure_bytes(c, p->data_bytes));
 }
 
 static const char *size_label(char *out, size_t bytes, uint64_t up_to)
@@ -356,7 +357,7 @@ static const char *size_label(char *out, size_t bytes, uint64_t up_to)
 
 static void put_sizes(const struct text *t, const struct report *r)
 {
-	char label[16], a[REPORT_FIGURE], b[REPORT_FIGURE], c[REPORT_FIGURE], d[REPORT_FIGURE];
+	char label[16], a[FIGURE_SIZE], b[FIGURE_SIZE], c[FIGURE_SIZE], d[FIGURE_SIZE];
 	double most = 0;
 
 	if (!r->n_sizes)
@@ -371,10 +372,10 @@ static void put_sizes(const struct text *t, const struct report *r)
 		const struct totals *s = &row->totals;
 		fprintf(t->out, "  %-10s  %7s  %7s  %7s  %5s",
 			size_label(label, sizeof(label), row->up_to_bytes),
-			report_count(a, totals_metric(s, METRIC_COUNT)),
-			report_bytes(b, totals_metric(s, METRIC_BYTES)),
-			report_bytes(c, totals_metric(s, METRIC_PEAK)),
-			report_share(d, row->figures.share));
+			figure_count(a, totals_metric(s, METRIC_COUNT)),
+			figure_bytes(b, totals_metric(s, METRIC_BYTES)),
+			figure_bytes(c, totals_metric(s, METRIC_PEAK)),
+			figure_share(d, row->figures.share));
 		int bar = most > 0 ? (int)(row->figures.share / most * BAR_COLUMNS + 0.5) : 0;
 		for (int k = 0; k < bar; k++)
 			fputs(k ? "█" : "  █", t->out);
@@ -384,8 +385,8 @@ static void put_sizes(const struct text *t, const struct report *r)
 
 static void put_threads(const struct text *t, const struct report *r)
 {
-	char a[REPORT_FIGURE], b[REPORT_FIGURE], c[REPORT_FIGURE], d[REPORT_FIGURE],
-		f[REPORT_FIGURE], g[REPORT_FIGURE];
+	char a[FIGURE_SIZE], b[FIGURE_SIZE], c[FIGURE_SIZE], d[FIGURE_SIZE],
+		f[FIGURE_SIZE], g[FIGURE_SIZE];
 
 	if (!r->n_threads)
 		return;
@@ -394,13 +395,13 @@ static void put_threads(const struct text *t, const struct report *r)
 		"frees", "bytes", "temp");
 	for (uint32_t i = 0; i < r->n_threads; i++) {
 		const struct report_thread *row = &r->threads[i];
-		fprintf(t->out, "  %7s  %5s  %8s  %7s  %7s  %7s  ", report_count(a, row->allocs),
-			report_share(b, row->share), report_count(c, row->reallocs),
-			report_count(d, row->frees), report_bytes(f, row->alloc_bytes),
-			report_count(g, row->temporary));
+		fprintf(t->out, "  %7s  %5s  %8s  %7s  %7s  %7s  ", figure_count(a, row->allocs),
+			figure_share(b, row->share), figure_count(c, row->reallocs),
+			figure_count(d, row->frees), figure_bytes(f, row->alloc_bytes),
+			figure_count(g, row->temporary));
 		put_cut(t, row->name, 16);
 		if (row->threads > 1)
-			fprintf(t->out, " x%s", report_count(a, row->threads));
+			fprintf(t->out, " x%s", figure_count(a, row->threads));
 		fputc('\n', t->out);
 	}
 }
@@ -408,11 +409,11 @@ static void put_threads(const struct text *t, const struct report *r)
 static void put_module_facts(const struct text *t, const struct report_module *m)
 {
 	static const char *const roles[] = {"alloc", "dealloc", "realloc", "alloc_zeroed"};
-	char a[REPORT_FIGURE];
+	char a[FIGURE_SIZE];
 
 	if (m->unseen)
 		fprintf(t->out, "%*snot seen: %s mapped by itself, likely a static allocator\n",
-			CONTEXT_AT, "", report_bytes(a, m->map_bytes));
+			CONTEXT_AT, "", figure_bytes(a, m->map_bytes));
 	if (m->flags & HT_MODULE_ADOPTED) {
 		fprintf(t->out, "%*sadopted:", CONTEXT_AT, "");
 		for (unsigned k = 0; k < 4; k++)
@@ -426,15 +427,15 @@ static void put_module_facts(const struct text *t, const struct report_module *m
 
 static void put_modules(const struct text *t, const struct report *r)
 {
-	char a[REPORT_FIGURE], b[REPORT_FIGURE], c[REPORT_FIGURE];
+	char a[FIGURE_SIZE], b[FIGURE_SIZE], c[FIGURE_SIZE];
 
 	heading(t, "Coverage: modules whose allocations were seen");
 	fprintf(t->out, "  %7s  %7s  %7s  module\n", "count", "bytes", "mapped");
 	for (uint32_t i = 0; i < r->n_modules; i++) {
 		const struct report_module *m = &r->modules[i];
 		bool gone = m->flags & HT_MODULE_GONE;
-		fprintf(t->out, "  %7s  %7s  %7s  ", report_count(a, m->count),
-			report_bytes(b, m->bytes), report_bytes(c, m->map_bytes));
+		fprintf(t->out, "  %7s  %7s  %7s  ", figure_count(a, m->count),
+			figure_bytes(b, m->bytes), figure_bytes(c, m->map_bytes));
 		put_cut(t, m->name, t->columns - MODULE_AT - (gone ? 11 : 0));
 		fputs(gone ? " (unloaded)\n" : "\n", t->out);
 		put_module_facts(t, m);
@@ -446,16 +447,16 @@ static void put_modules(const struct text *t, const struct report *r)
 
 static void put_losses(const struct text *t, const struct report *r)
 {
-	char a[REPORT_FIGURE];
+	char a[FIGURE_SIZE];
 
 	heading(t, "Dropped events and other gaps");
 	if (!r->n_losses)
 		fputs("  nothing dropped\n", t->out);
 	for (uint32_t i = 0; i < r->n_losses; i++) {
 		const struct report_loss *row = &r->losses[i];
-		fprintf(t->out, "  %7s  %s", report_count(a, row->count), row->what);
+		fprintf(t->out, "  %7s  %s", figure_count(a, row->count), row->what);
 		if (row->has_bytes)
-			fprintf(t->out, ", %s", report_bytes(a, row->bytes));
+			fprintf(t->out, ", %s", figure_bytes(a, row->bytes));
 		fputc('\n', t->out);
 	}
 }

@@ -13,6 +13,7 @@
 #include <wchar.h>
 
 #include "../../analyzer/cmd.h"
+#include "../../analyzer/views/figures.h"
 #include "../../analyzer/views/json.h"
 #include "../../analyzer/views/text.h"
 #include "synth.h"
@@ -308,7 +309,7 @@ static const char *human(char *out, json_int_t value, bool bytes)
 
 Test(report, figures_for_people)
 {
-	char a[REPORT_FIGURE], b[REPORT_FIGURE];
+	char a[FIGURE_SIZE], b[FIGURE_SIZE];
 	static const struct {
 		uint64_t value;
 		const char *bytes, *count;
@@ -319,21 +320,21 @@ Test(report, figures_for_people)
 		{UINT64_MAX, "18.4 EB", "18.4 E"}};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
-		cr_assert_str_eq(report_bytes(a, cases[i].value), cases[i].bytes);
-		cr_assert_str_eq(report_count(a, cases[i].value), cases[i].count);
+		cr_assert_str_eq(figure_bytes(a, cases[i].value), cases[i].bytes);
+		cr_assert_str_eq(figure_count(a, cases[i].value), cases[i].count);
 	}
-	cr_assert_str_eq(report_exact(a, 0), "0");
-	cr_assert_str_eq(report_exact(a, 999), "999");
-	cr_assert_str_eq(report_exact(a, 12605123), "12,605,123");
-	cr_assert_str_eq(report_exact(a, UINT64_MAX), "18,446,744,073,709,551,615");
-	cr_assert_str_eq(report_time(a, 999999999), "999 ms");
-	cr_assert_str_eq(report_time(a, 2710000000), "2.71 s");
-	cr_assert_str_eq(report_time(a, 754900000000), "754 s");
-	cr_assert_str_eq(report_share(a, 0), "0%");
-	cr_assert_str_eq(report_share(a, 0.0001), "<0.1%");
-	cr_assert_str_eq(report_share(a, 0.0412), "4.1%");
-	cr_assert_str_eq(report_share(a, 0.9996), "100%");
-	cr_assert_str_eq(report_bytes(a, 1234567), human(b, 1234567, true));
+	cr_assert_str_eq(figure_exact(a, 0), "0");
+	cr_assert_str_eq(figure_exact(a, 999), "999");
+	cr_assert_str_eq(figure_exact(a, 12605123), "12,605,123");
+	cr_assert_str_eq(figure_exact(a, UINT64_MAX), "18,446,744,073,709,551,615");
+	cr_assert_str_eq(figure_time(a, 999999999), "999 ms");
+	cr_assert_str_eq(figure_time(a, 2710000000), "2.71 s");
+	cr_assert_str_eq(figure_time(a, 754900000000), "754 s");
+	cr_assert_str_eq(figure_share(a, 0), "0%");
+	cr_assert_str_eq(figure_share(a, 0.0001), "<0.1%");
+	cr_assert_str_eq(figure_share(a, 0.0412), "4.1%");
+	cr_assert_str_eq(figure_share(a, 0.9996), "100%");
+	cr_assert_str_eq(figure_bytes(a, 1234567), human(b, 1234567, true));
 }
 
 /* Finds a line that starts with these columns, in text from *from on, and moves behind it. */
