@@ -130,7 +130,8 @@ static void print_entry(const struct find_entry *e)
 		calls_of(e), e->slot_calls + e->slot_tails, e->calls + e->tails, e->shim_calls,
 		e->slot_loads + e->leas, e->pointers);
 	if (v->sites)
-		printf("      evidence from %u: alignment in rsi %u%%, in rdx %u%%; size in rdi known %u%%; "
+		printf("      evidence from %u: alignment in rsi %u%%, in rdx %u%%; size in rdi "
+		       "known %u%%; "
 		       "result tested %u%%, used %u%%\n",
 			v->sites, v->rsi_alignment, v->rdx_alignment, v->rdi_immediate,
 			v->result_tested, v->result_used);
@@ -146,8 +147,8 @@ static void print_text(const char *path, const struct find_result *r)
 	for (uint32_t i = 0; i < r->n_build_id; i++)
 		printf("%02x", r->build_id[i]);
 	printf("%s\n  allocator: %s%s%s\n", r->n_build_id ? "" : "none",
-		r->allocator[0] ? r->allocator : "none that names itself",
-		r->version[0] ? " " : "", r->version);
+		r->allocator[0] ? r->allocator : "none that names itself", r->version[0] ? " " : "",
+		r->version);
 	printf("  libc: %u call sites allocate, %u free\n", r->libc_allocs, r->libc_frees);
 	printf("  stacks: unwind tables cover %u%% of the code (%u functions); symbols: %s\n",
 		percent(r->unwound_bytes, r->code_bytes), r->functions,
@@ -177,16 +178,17 @@ static json_t *entry_json(const struct find_entry *e)
 
 	for (uint32_t i = 0; i < e->n_slots; i++)
 		json_array_append_new(slots, hex(e->slots[i]));
-	return json_pack("{s:s, s:s, s:s*, s:i, s:o, s:o, s:s, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:s*,"
-			 " s:{s:I, s:i, s:i, s:i, s:i, s:i, s:i}}",
+	return json_pack(
+		"{s:s, s:s, s:s*, s:i, s:o, s:o, s:s, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:s*,"
+		" s:{s:I, s:i, s:i, s:i, s:i, s:i, s:i}}",
 		"role", find_role_name(e->role), "arguments", find_shape_name(e->shape), "name",
-		e->name[0] ? e->name : NULL, "allocator", e->group, "function", hex(e->function), "slots",
-		slots, "hook", e->by_slot ? "slot" : "function", "nested", e->nested, "slot_calls",
-		(json_int_t)e->slot_calls + e->slot_tails, "direct_calls",
-		(json_int_t)e->calls + e->tails, "shim_calls", (json_int_t)e->shim_calls,
-		"loads", (json_int_t)e->slot_loads, "leas", (json_int_t)e->leas, "pointers",
-		(json_int_t)e->pointers, "adoptable", why == NULL, "obstacle", why, "evidence", "sites",
-		(json_int_t)v->sites, "rsi_alignment_percent", v->rsi_alignment,
+		e->name[0] ? e->name : NULL, "allocator", e->group, "function", hex(e->function),
+		"slots", slots, "hook", e->by_slot ? "slot" : "function", "nested", e->nested,
+		"slot_calls", (json_int_t)e->slot_calls + e->slot_tails, "direct_calls",
+		(json_int_t)e->calls + e->tails, "shim_calls", (json_int_t)e->shim_calls, "loads",
+		(json_int_t)e->slot_loads, "leas", (json_int_t)e->leas, "pointers",
+		(json_int_t)e->pointers, "adoptable", why == NULL, "obstacle", why, "evidence",
+		"sites", (json_int_t)v->sites, "rsi_alignment_percent", v->rsi_alignment,
 		"rdx_alignment_percent", v->rdx_alignment, "rcx_set_percent", v->rcx_set,
 		"rdi_immediate_percent", v->rdi_immediate, "result_tested_percent",
 		v->result_tested, "result_used_percent", v->result_used);
@@ -211,19 +213,19 @@ static json_t *result_json(const char *path, const struct find_result *r)
 	for (uint32_t i = 0; i < r->n_entries; i++)
 		json_array_append_new(entries, entry_json(&r->entries[i]));
 	return json_pack("{s:o, s:s, s:s*, s:s*, s:I, s:I, s:I, s:I, s:I, s:b, s:s*, s:o}", "path",
-		path_json(path), "build_id", id, "allocator",
-		r->allocator[0] ? r->allocator : NULL, "version", r->version[0] ? r->version : NULL,
-		"libc_alloc_sites", (json_int_t)r->libc_allocs, "libc_free_sites",
-		(json_int_t)r->libc_frees, "code_bytes", (json_int_t)r->code_bytes,
-		"unwound_bytes", (json_int_t)r->unwound_bytes, "unwound_functions",
-		(json_int_t)r->functions, "symbols", r->symbols, "nothing_to_adopt", r->unable,
-		"entries", entries);
+		path_json(path), "build_id", id, "allocator", r->allocator[0] ? r->allocator : NULL,
+		"version", r->version[0] ? r->version : NULL, "libc_alloc_sites",
+		(json_int_t)r->libc_allocs, "libc_free_sites", (json_int_t)r->libc_frees,
+		"code_bytes", (json_int_t)r->code_bytes, "unwound_bytes",
+		(json_int_t)r->unwound_bytes, "unwound_functions", (json_int_t)r->functions,
+		"symbols", r->symbols, "nothing_to_adopt", r->unable, "entries", entries);
 }
 
 int cmd_scan(int argc, char **argv)
 {
 	static const struct argp argp = {options, parse, "FILE...",
-		"Says which allocator a program or shared object has linked in, how its code calls it, and "
+		"Says which allocator a program or shared object has linked in, how its code calls "
+		"it, and "
 		"whether a run can adopt it. Nothing is run.",
 		0, 0, 0};
 	struct arguments a = {.paths = calloc((size_t)argc, sizeof(*a.paths))};

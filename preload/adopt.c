@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "adopt_cache.h"
 #include "find.h"
 #include "find_code.h"
 #include "modules.h"
@@ -40,6 +41,7 @@ static struct {
 static uint32_t n_waiting;
 static uintptr_t considered[256]; /* module starts; a ring is enough, it only saves work */
 static uint32_t n_considered;
+static uintptr_t libc_allocator; /* the next malloc in line, which is hooked already */
 bool adopt_waiting;
 
 /* The request in an argument list. */
@@ -131,10 +133,15 @@ static entry_function *const hook_functions[MAX_HOOKS] = {EACH_HOOK(NAME_HOOK)};
 
 /* The proof. It runs in the child; `proven` is shared with the parent. */
 
+/* jemalloc's flags: nothing for what every block has anyway, as Rust's wrappers do it. */
+static uintptr_t align_flags(size_t align)
+{
+	return align > 16 ? (uintptr_t)__builtin_ctzl(align) : 0;
+}
+
 static uintptr_t call_alloc(const struct find_entry *e, uintptr_t bias, size_t bytes, size_t align)
 {
 	entry_function *f = (entry_function *)(bias + e->function);
-	unsigned log2 = (unsigned)__builtin_ctzl(align);
 
 	switch (e->shape) {
 	case FIND_SIZE:
@@ -142,7 +149,7 @@ static uintptr_t call_alloc(const struct find_entry *e, uintptr_t bias, size_t b
 	case FIND_SIZE_ALIGN:
 		return f(bytes, align, 0, 0);
 	case FIND_SIZE_FLAGS:
-		return f(bytes, log2 | (e->role == FIND_ALLOC_ZEROED ? 0x40 : 0), 0, 0);
+		return f(bytes, align_flags(align) | (e->role == FIND_ALLOC_ZEROED ? 0x40 : 0), 0, 0);
 	case FIND_COUNT_SIZE:
 		return f(1, bytes, 0, 0);
 	case FIND_ALIGN_SIZE:
@@ -164,7 +171,7 @@ static uintptr_t call_realloc(
 	case FIND_PTR_NEW_ALIGN:
 		return f(p, bytes, align, 1);
 	case FIND_PTR_NEW_FLAGS:
-		return f(p, bytes, (uintptr_t)__builtin_ctzl(align), 1);
+		return f(p, bytes, align_flags(align), 1);
 	case FIND_PTR_OLD_ALIGN_NEW:
 		return f(p, old, align, bytes);
 	default:
@@ -177,7 +184,7 @@ static void call_dealloc(
 {
 	entry_function *f = (entry_function *)(bias + e->function);
 
-	f(p, bytes, e->shape == FIND_PTR_SIZE_FLAGS ? (uintptr_t)__builtin_ctzl(align) : align, 0);
+	f(p, bytes, e->shape == FIND_PTR_SIZE_FLAGS ? align_flags(align) : align, 0);
 }
 
 static bool has_alignment(enum find_shape shape)
@@ -198,13 +205,13 @@ static bool prove_alloc(const struct find_entry *a, const struct find_entry *d, 
 {
 	static const size_t sizes[] = {1, 24, 56, 200, 1000, 5000, 70000, 300000};
 	uintptr_t blocks[PROOF_BLOCKS], first = 0;
-	size_t size_of[PROOF_BLOCKS];
+	size_t size_of[PROOF_BLOCKS], align_of[PROOF_BLOCKS];
 
 	for (unsigned i = 0; i < PROOF_BLOCKS; i++) {
-		size_t align = 8u << (i / 8 % 4);
 		size_of[i] = sizes[i % 8];
-		blocks[i] = call_alloc(a, bias, size_of[i], align);
-		if (!blocks[i] || blocks[i] % (has_alignment(a->shape) ? align : 8))
+		align_of[i] = has_alignment(a->shape) ? 8u << (i / 8 % 4) : 8;
+		blocks[i] = call_alloc(a, bias, size_of[i], align_of[i]);
+		if (!blocks[i] || blocks[i] % align_of[i])
 			return false;
 		if (a->role == FIND_ALLOC_ZEROED && !filled(blocks[i], 0, size_of[i]))
 			return false;
@@ -214,7 +221,7 @@ static bool prove_alloc(const struct find_entry *a, const struct find_entry *d, 
 		if (!filled(blocks[i], (unsigned char)(i + 1), size_of[i]))
 			return false;
 	for (unsigned i = 0; i < PROOF_BLOCKS; i++)
-		call_dealloc(d, bias, blocks[i], size_of[i], 8u << (i / 8 % 4));
+		call_dealloc(d, bias, blocks[i], size_of[i], align_of[i]);
 	/* A dealloc that keeps everything would show: addresses must come back. */
 	unsigned seen_again = 0;
 	for (unsigned i = 0; i < 2000; i++) {
@@ -323,6 +330,13 @@ static uint32_t prove(const struct find_result *found, uintptr_t bias)
 
 /* The hooking. */
 
+static void free_hooks(uintptr_t module_start)
+{
+	for (uint32_t i = 0; i < MAX_HOOKS; i++)
+		if (hooks[i].module_start == module_start)
+			hooks[i].module_start = 0;
+}
+
 static struct hook *free_hook(void)
 {
 	for (uint32_t i = 0; i < MAX_HOOKS; i++)
@@ -331,17 +345,41 @@ static struct hook *free_hook(void)
 	return NULL;
 }
 
-static bool set_slot(uintptr_t slot, uintptr_t value, bool read_only)
+/* What was patched, to take it back when the rest of a group cannot be. */
+struct patch {
+	uint64_t *at;
+	uint64_t before;
+	int prot; /* of the page, to be restored; 0: it is writable */
+};
+struct patches {
+	struct patch list[FIND_MAX_ENTRIES * FIND_MAX_SLOTS];
+	uint32_t n;
+};
+
+static bool store(struct patches *patches, uint64_t *at, uint64_t value, int prot)
 {
-	if (slot % 8)
+	struct patch *p = &patches->list[patches->n];
+
+	if (prot && sys_protect((uintptr_t)at, 8, PROT_READ | PROT_WRITE | (prot & PROT_EXEC)) < 0)
 		return false;
-	if (read_only && sys_protect(slot, 8, PROT_READ | PROT_WRITE) < 0)
-		return false;
-	/* one aligned store: a thread that calls through the slot gets the one or the other */
-	__atomic_store_n((uintptr_t *)slot, value, __ATOMIC_RELEASE);
-	if (read_only)
-		sys_protect(slot, 8, PROT_READ);
+	*p = (struct patch){at, *at, prot};
+	patches->n++;
+	/* one aligned store: a thread that comes by sees the one or the other */
+	__atomic_store_n(at, value, __ATOMIC_SEQ_CST);
+	if (prot)
+		sys_protect((uintptr_t)at, 8, prot);
 	return true;
+}
+
+static void take_back(struct patches *patches)
+{
+	struct patches none = {.n = 0};
+
+	while (patches->n > 0) {
+		struct patch *p = &patches->list[--patches->n];
+		none.n = 0;
+		store(&none, p->at, p->before, p->prot);
+	}
 }
 
 static uint8_t *put_jump(uint8_t *at, uintptr_t target)
@@ -383,7 +421,8 @@ static size_t move_instructions(uint8_t *to, const uint8_t *from, size_t least, 
  * the old function or the new one; none is in the middle of those bytes as long as the module has only just mapped
  * its first memory.
  */
-static bool hook_start(const struct find_entry *e, uintptr_t bias, entry_function *to, struct hook *h)
+static bool hook_start(const struct find_entry *e, uintptr_t bias, entry_function *to, struct hook *h,
+	struct patches *patches)
 {
 	uint8_t *function = (uint8_t *)(bias + e->function), *near, *end;
 	uint64_t word;
@@ -405,16 +444,14 @@ static bool hook_start(const struct find_entry *e, uintptr_t bias, entry_functio
 	int64_t distance = near - (function + 5);
 	if (distance != (int32_t)distance)
 		goto fail;
-	uint64_t *aligned = (uint64_t *)((uintptr_t)function & ~7ul);
-	if (sys_protect((uintptr_t)aligned, 8, PROT_READ | PROT_WRITE | PROT_EXEC) < 0)
-		goto fail;
 	int32_t displacement = (int32_t)distance;
-	memcpy(&word, aligned, 8);
+	uint64_t *aligned = (uint64_t *)((uintptr_t)function & ~7ul);
+	word = *aligned;
 	uint8_t *patched = (uint8_t *)&word + ((uintptr_t)function & 7);
 	patched[0] = 0xe9; /* jmp rel32 */
 	memcpy(patched + 1, &displacement, 4);
-	__atomic_store_n(aligned, word, __ATOMIC_SEQ_CST);
-	sys_protect((uintptr_t)aligned, 8, PROT_READ | PROT_EXEC);
+	if (!store(patches, aligned, word, PROT_READ | PROT_EXEC))
+		goto fail;
 	return true;
 fail:
 	sys_unmap(near, SYS_PAGE_BYTES);
@@ -426,7 +463,8 @@ static bool in_relro(const struct find_result *found, uint64_t vaddr)
 	return vaddr - found->relro < found->relro_bytes;
 }
 
-static bool hook_entry(const struct find_result *found, const struct find_entry *e, const struct module *m)
+static bool hook_entry(const struct find_result *found, const struct find_entry *e,
+	const struct module *m, struct patches *patches)
 {
 	struct hook *h = free_hook();
 
@@ -436,17 +474,35 @@ static bool hook_entry(const struct find_result *found, const struct find_entry 
 	h->real = (entry_function *)(m->bias + e->function);
 	h->role = e->role;
 	h->shape = e->shape;
-	bool done = false;
-	if (e->by_slot && e->n_slots > 0) {
-		done = true;
-		for (uint32_t i = 0; i < e->n_slots; i++)
-			done = set_slot(m->bias + e->slots[i], (uintptr_t)to, in_relro(found, e->slots[i])) && done;
-	} else {
-		done = hook_start(e, m->bias, to, h);
+	h->module_start = m->start;
+	if (!e->by_slot || e->n_slots == 0)
+		return hook_start(e, m->bias, to, h, patches);
+	for (uint32_t i = 0; i < e->n_slots; i++)
+		if (e->slots[i] % 8 || !store(patches, (uint64_t *)(m->bias + e->slots[i]), (uintptr_t)to,
+					       in_relro(found, e->slots[i]) ? PROT_READ : 0))
+			return false;
+	return true;
+}
+
+/* All of a group, or nothing of it. The roles, as bits. */
+static uint32_t hook_group(const struct find_result *found, uint8_t group, const struct module *m)
+{
+	static struct patches patches; /* under adopt_lock */
+	uint32_t roles = 0;
+
+	patches.n = 0;
+	for (uint32_t i = 0; i < found->n_entries; i++) {
+		const struct find_entry *e = &found->entries[i];
+		if (e->group != group)
+			continue;
+		if (!hook_entry(found, e, m, &patches)) {
+			take_back(&patches);
+			free_hooks(m->start);
+			return 0;
+		}
+		roles |= 1u << e->role;
 	}
-	if (done)
-		h->module_start = m->start;
-	return done;
+	return roles;
 }
 
 /* Can this entry be hooked at all? Asked for all before the first is touched. */
@@ -485,27 +541,36 @@ static void adopt_module(const struct module *m)
 
 	if (!found)
 		return;
-	image.headers = modules_headers(m, &image.n_headers);
-	if (image.headers && find_entries(found, &image, &memory) == 0 && !found->unable && found->n_entries > 0) {
+	const char *path = tally.strings + out->path;
+	bool known = adopt_cache_load(out, path, found);
+	if (!known) {
+		image.headers = modules_headers(m, &image.n_headers);
+		known = image.headers && find_entries(found, &image, &memory) == 0;
+		if (known)
+			adopt_cache_store(out, path, found);
+	}
+	if (known && !found->unable && found->n_entries > 0) {
 		uint32_t proven = prove(found, m->bias);
 		for (uint8_t group = 0; group < FIND_MAX_GROUPS; group++) {
 			if (!group_is_sound(found, group, proven, m->bias))
 				continue;
-			for (uint32_t i = 0; i < found->n_entries; i++) {
-				const struct find_entry *e = &found->entries[i];
-				if (e->group == group && hook_entry(found, e, m)) {
-					out->adopted |= (uint8_t)(1u << e->role);
-					out->flags |= HT_MODULE_ADOPTED;
-				}
-			}
+			uint32_t roles = hook_group(found, group, m);
+			out->adopted |= (uint8_t)roles;
+			if (roles)
+				out->flags |= HT_MODULE_ADOPTED;
 		}
 	}
 	sys_unmap(found, sizeof(*found));
 }
 
+void adopt_exclude(uintptr_t function)
+{
+	libc_allocator = function;
+}
+
 void adopt_consider(const struct module *m)
 {
-	if (m == modules_self())
+	if (m == modules_self() || m == modules_find(libc_allocator))
 		return;
 	for (uint32_t i = 0; i < sizeof(considered) / sizeof(considered[0]); i++)
 		if (considered[i] == m->start)
@@ -542,9 +607,7 @@ void adopt_run(void)
 
 void adopt_forget(const struct module *m)
 {
-	for (uint32_t i = 0; i < MAX_HOOKS; i++)
-		if (hooks[i].module_start == m->start)
-			hooks[i].module_start = 0;
+	free_hooks(m->start);
 	for (uint32_t i = 0; i < sizeof(considered) / sizeof(considered[0]); i++)
 		if (considered[i] == m->start)
 			considered[i] = 0;

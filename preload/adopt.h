@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Static allocators: found by find.c, proven in a child that may crash, then hooked. A module is considered when its own
- * code maps memory, for that is what an allocator does.
+ * Static allocators: found by find.c, proven in a child that may crash, then hooked.
  */
 #ifndef HEAPTALLY_ADOPT_H
 #define HEAPTALLY_ADOPT_H
@@ -11,7 +10,10 @@
 
 struct module;
 
-/* Code of this module called mmap. Cheap after the first time. */
+/* The module of this function is never adopted: it is the allocator behind the exported hooks. */
+void adopt_exclude(uintptr_t function);
+
+/* This module may have an allocator: it is the program, was opened, or maps memory. Cheap after the first time. */
 void adopt_consider(const struct module *m);
 
 /* True when a considered module waits. Adoption must not happen inside the allocator that just mapped memory, so the

@@ -13,14 +13,15 @@
 #include "find_sites.h"
 
 enum {
-	FEWEST_SITES = 4,   /* of a seed */
-	CHEAP_LOOK = 12,    /* sites looked at before the full look */
-	SAMPLE = 300,       /* sites looked at in full */
+	FEWEST_SITES = 4, /* of a seed */
+	CHEAP_LOOK = 12,  /* sites looked at before the full look */
+	SAMPLE = 300,     /* sites looked at in full */
 	MAX_SEEDS = 64,
 	MAX_NEAR = 4096,
-	NEAR = 192 * 1024,  /* an allocator's code, or its part that has entry points */
-	SHIMS = 512,        /* Rust's four shims */
+	NEAR = 192 * 1024, /* an allocator's code, or its part that has entry points */
+	SHIMS = 512,       /* Rust's four shims */
 	ADJACENT = 16384,
+	CLIENTS_MARGIN = 4096,
 	MAX_TRIED = 16,
 	MINOR = 20, /* a second allocator called less than a 20th of the first is none */
 };
@@ -36,8 +37,8 @@ struct claim {
 	uint32_t by_shims; /* calls of functions that only jump on to inner */
 	bool by_slot;
 	uint32_t clients_low, clients_high; /* alloc: its direct calls lie between */
-	bool past_slot; /* the shim jumps to inner directly */
-	bool weak; /* to be believed only with help from elsewhere */
+	bool past_slot;                     /* the shim jumps to inner directly */
+	bool weak;                          /* to be believed only with help from elsewhere */
 	struct find_evidence evidence;
 };
 
@@ -52,7 +53,8 @@ struct search {
 
 const char *find_role_name(enum find_role role)
 {
-	static const char *const names[FIND_ROLES] = {"alloc", "alloc_zeroed", "realloc", "dealloc"};
+	static const char *const names[FIND_ROLES] = {
+		"alloc", "alloc_zeroed", "realloc", "dealloc"};
 	return role < FIND_ROLES ? names[role] : "";
 }
 
@@ -140,8 +142,8 @@ static uint64_t function_of(const struct search *s, const struct target *t)
 /* --- reading evidence --- */
 
 /* Calls of a function, however it is reached; counts are added up in e where that is wanted. */
-static uint32_t look(
-	const struct search *s, uint64_t function, struct find_evidence *evidence, struct find_entry *e)
+static uint32_t look(const struct search *s, uint64_t function, struct find_evidence *evidence,
+	struct find_entry *e)
 {
 	struct evidence_counts counts = {0};
 	const struct target *direct = sites_target(&s->sites, function);
@@ -184,7 +186,8 @@ static bool alloc_like(const struct find_evidence *v, enum find_shape *shape)
 	if (v->rsi_alignment >= 70 && v->rdx_set <= 15 && v->rcx_set <= 50)
 		return v->result_tested >= 60;
 	*shape = FIND_SIZE;
-	return v->rsi_set <= 15 && v->rdx_set <= 15 && v->rdi_immediate >= 25 && v->result_tested >= 80;
+	return v->rsi_set <= 15 && v->rdx_set <= 15 && v->rdi_immediate >= 25 &&
+	       v->result_tested >= 80;
 }
 
 /* --- what it is made of --- */
@@ -211,8 +214,8 @@ static struct claim claim_inner(const struct search *s, struct claim c)
 	if (c.shape == FIND_PTR_OLD_ALIGN_NEW)
 		shape = t.from[1] == 3 && t.from[2] == 2 ? FIND_PTR_NEW_ALIGN
 			: t.from[1] == 1 && t.from[2] == 2 && t.from[3] == 3
-			? FIND_PTR_OLD_ALIGN_NEW
-			: FIND_SHAPES;
+				? FIND_PTR_OLD_ALIGN_NEW
+				: FIND_SHAPES;
 	else if (c.role != FIND_DEALLOC && (t.from[1] != 1 || t.from[2] != 2))
 		shape = FIND_SHAPES;
 	if (shape == FIND_SHAPES)
@@ -245,8 +248,7 @@ static bool system_maps(const char *name)
  * libc; a wrapper of libc's gets there at once. `deep` believes libc's at any depth: for a module without the marks
  * of an allocator. Being `other`, or reaching it, makes it part of that.
  */
-static enum source find_source(
-	const struct search *s, uint64_t function, uint64_t other, bool deep)
+static enum source find_source(const struct search *s, uint64_t function, uint64_t other, bool deep)
 {
 	enum { FRONT = 800, NEAR_LIBC = 2 };
 	uint64_t front[FRONT] = {function};
@@ -288,8 +290,8 @@ static enum source find_source(
 }
 
 /* Does its code, not that of what it calls, call one of the claims' functions? */
-static bool calls_claim(
-	const struct search *s, uint64_t function, const struct claim *claims, uint32_t n, uint32_t self)
+static bool calls_claim(const struct search *s, uint64_t function, const struct claim *claims,
+	uint32_t n, uint32_t self)
 {
 	struct callee callees[MAX_CALLEES];
 	size_t n_callees = sites_callees(&s->sites, function, callees);
@@ -325,7 +327,8 @@ static bool reaches_function(const struct search *s, uint64_t from, uint64_t to,
 			if (next && !import)
 				import = sites_follow(&s->sites, next).import;
 			if (import)
-				*copies |= elf_same(import, "memcpy") || elf_same(import, "memmove");
+				*copies |=
+					elf_same(import, "memcpy") || elf_same(import, "memmove");
 			found |= next == to;
 			if (found && *copies)
 				return true;
@@ -365,7 +368,8 @@ static uint32_t find_seeds(const struct search *s, struct claim seeds[MAX_SEEDS]
 		bool slot = sites_is_slot(&s->sites, t);
 		if (slot && !t->function)
 			continue;
-		if (evidence_tested(&s->sites, t, CHEAP_LOOK, &seen) * 2 < seen || seen < FEWEST_SITES)
+		if (evidence_tested(&s->sites, t, CHEAP_LOOK, &seen) * 2 < seen ||
+			seen < FEWEST_SITES)
 			continue;
 		c.function = function_of(s, t);
 		bool known = false;
@@ -398,7 +402,8 @@ static uint64_t distance(uint64_t a, uint64_t b)
 static bool claim_role(struct claim *c, const struct claim *alloc)
 {
 	const struct find_evidence *v = &c->evidence;
-	bool tested = v->result_tested >= 50, unused = v->result_tested <= 10 && v->result_used <= 35;
+	bool tested = v->result_tested >= 50,
+	     unused = v->result_tested <= 10 && v->result_used <= 35;
 	/* rustc emits the four shims together; code near them has more than one excuse for unclear arguments */
 	bool shim = alloc->by_slot == c->by_slot && distance(c->function, alloc->function) <= SHIMS;
 	bool two = v->rsi_set >= 80 && v->rdx_set <= 40;
@@ -420,7 +425,8 @@ static bool claim_role(struct claim *c, const struct claim *alloc)
 		} else if (unused && v->rsi_set >= 60 && v->rdx_small >= 50 && v->rcx_set <= 60) {
 			c->role = FIND_DEALLOC;
 			c->shape = FIND_PTR_SIZE_FLAGS;
-		} else if (unused && v->rsi_set <= 40 && v->rdx_set <= 40 && v->rdi_immediate <= 5) {
+		} else if (unused && v->rsi_set <= 40 && v->rdx_set <= 40 &&
+			   v->rdi_immediate <= 5) {
 			c->role = FIND_DEALLOC;
 			c->shape = FIND_PTR;
 		} else {
@@ -434,9 +440,8 @@ static bool claim_role(struct claim *c, const struct claim *alloc)
 	} else if (v->result_tested >= 40 && v->rsi_alignment >= 60 && v->rdx_set <= 30) {
 		c->role = FIND_ALLOC_ZEROED;
 		c->shape = FIND_SIZE_ALIGN;
-	} else if (unused && v->rdx_alignment >= 55 && v->rsi_set >= 80 &&
-		   v->rsi_alignment <= 50 && v->rcx_set <= 40 &&
-		   v->rdi_immediate <= 5) {
+	} else if (unused && v->rdx_alignment >= 55 && v->rsi_set >= 80 && v->rsi_alignment <= 50 &&
+		   v->rcx_set <= 40 && v->rdi_immediate <= 5) {
 		c->role = FIND_DEALLOC;
 		c->shape = FIND_PTR_SIZE_ALIGN;
 	} else if (unused && v->rsi_set <= 40 && v->rdx_set <= 40 && v->rdi_immediate <= 5) {
@@ -495,9 +500,10 @@ static uint64_t fitness(const struct search *s, const struct group *g, const str
 	/* In code that is not the allocator's own for sure, a realloc has to free what it moves from. */
 	bool own = outer <= SHIMS || inner <= ADJACENT;
 	bool doubtful = c->role == FIND_REALLOC && !own && dealloc && alloc->shape != FIND_SIZE;
-	if (c->weak && !own)
+	if (!own && (c->weak || c->weight < FEWEST_SITES))
 		return 0;
-	if ((c->weak || doubtful) && (!dealloc || !reaches_function(s, c->inner, dealloc->inner, &copies) || !copies))
+	if ((c->weak || doubtful) &&
+		(!dealloc || !reaches_function(s, c->inner, dealloc->inner, &copies) || !copies))
 		return 0;
 	/* Of two that might be `free`, realloc calls the right one. */
 	if (c->role == FIND_DEALLOC && c->shape == FIND_PTR && realloc &&
@@ -507,7 +513,8 @@ static uint64_t fitness(const struct search *s, const struct group *g, const str
 }
 
 /* Of direct calls, those that come from where alloc is called from too: the allocator's own do not count. */
-static uint32_t calls_between(const struct search *s, uint64_t function, uint32_t low, uint32_t high)
+static uint32_t calls_between(
+	const struct search *s, uint64_t function, uint32_t low, uint32_t high)
 {
 	const struct target *t = sites_target(&s->sites, function);
 	uint32_t n = 0;
@@ -527,6 +534,9 @@ static void find_clients(const struct search *s, struct claim *alloc)
 		if (offset > alloc->clients_high)
 			alloc->clients_high = offset;
 	}
+	/* the neighbours of the first and the last are clients as well */
+	alloc->clients_low -= alloc->clients_low > CLIENTS_MARGIN ? CLIENTS_MARGIN : 0;
+	alloc->clients_high += CLIENTS_MARGIN;
 }
 
 static void consider(const struct search *s, const struct claim *alloc, uint64_t function,
@@ -584,10 +594,12 @@ static void consider_near(const struct search *s, const struct claim *alloc, uin
 }
 
 /* Does it only pass on to another that frees as well? RawVec's own deallocate does. */
-static bool wraps(const struct search *s, const struct claim *c, const struct claim *near, uint32_t n)
+static bool wraps(
+	const struct search *s, const struct claim *c, const struct claim *near, uint32_t n)
 {
 	struct callee callees[MAX_CALLEES];
-	size_t n_callees = c->role == FIND_DEALLOC ? sites_callees(&s->sites, c->inner, callees) : 0;
+	size_t n_callees =
+		c->role == FIND_DEALLOC ? sites_callees(&s->sites, c->inner, callees) : 0;
 	for (size_t i = 0; i < n_callees; i++)
 		for (uint32_t k = 0; k < n; k++)
 			if (near[k].role == c->role && near[k].inner != c->inner &&
@@ -597,8 +609,8 @@ static bool wraps(const struct search *s, const struct claim *c, const struct cl
 	return false;
 }
 
-static void take_best(
-	const struct search *s, struct group *g, enum find_role role, int shape, struct claim *near, uint32_t n)
+static void take_best(const struct search *s, struct group *g, enum find_role role, int shape,
+	struct claim *near, uint32_t n)
 {
 	uint64_t best = 0;
 	const struct claim *found = NULL;
@@ -645,8 +657,6 @@ static int find_group(const struct search *s, struct group *g)
 	if (flags) {
 		take_best(s, g, FIND_ALLOC, FIND_SIZE_FLAGS, near, n);
 		take_best(s, g, FIND_DEALLOC, FIND_PTR_SIZE_FLAGS, near, n);
-	} else {
-		take_best(s, g, FIND_DEALLOC, FIND_PTR_SIZE_ALIGN, near, n);
 	}
 	/* Not knowing yet which is `free`, ask realloc; then look at realloc again, knowing it. */
 	struct group trial = *g;
@@ -717,7 +727,8 @@ static void finish_entries(struct search *s)
 	struct find_result *r = s->result;
 	for (uint32_t i = 0; i < r->n_entries; i++) {
 		struct find_entry *e = &r->entries[i];
-		e->by_slot = (e->by_slot || e->by_name) && e->n_slots && e->slot_calls + e->slot_tails + e->slot_loads &&
+		e->by_slot = (e->by_slot || e->by_name) && e->n_slots &&
+			     e->slot_calls + e->slot_tails + e->slot_loads &&
 			     !called_from_afar(s, e);
 	}
 	for (uint32_t i = 0; i < r->n_entries; i++) {
@@ -788,8 +799,8 @@ static void search_by_calls(struct search *s)
 		r->unable = "no allocator was found in it";
 }
 
-static void add_named(void *arg, const char *name, enum find_role role, enum find_shape shape,
-	uint64_t function)
+static void add_named(
+	void *arg, const char *name, enum find_role role, enum find_shape shape, uint64_t function)
 {
 	struct search *s = arg;
 	if (!elf_executable(&s->view, function))
@@ -817,7 +828,8 @@ static void search_by_name(struct search *s)
 	r->n_groups = kept != 0;
 }
 
-int find_entries(struct find_result *result, const struct find_image *image, const struct find_memory *memory)
+int find_entries(struct find_result *result, const struct find_image *image,
+	const struct find_memory *memory)
 {
 	struct search s = {.result = result};
 	*result = (struct find_result){0};
@@ -839,8 +851,8 @@ int find_entries(struct find_result *result, const struct find_image *image, con
 	return 0;
 }
 
-int find_leas(const struct find_image *image, uint64_t function, void (*each)(void *arg, uint64_t vaddr),
-	void *arg)
+int find_leas(const struct find_image *image, uint64_t function,
+	void (*each)(void *arg, uint64_t vaddr), void *arg)
 {
 	struct elf_view view;
 	const char *why;

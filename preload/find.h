@@ -44,38 +44,38 @@ enum find_role {
 
 /* The arguments in order. flags are jemalloc's: the low 6 bits log2 of the alignment, 0x40 zeroed. */
 enum find_shape {
-	FIND_SIZE,           /* malloc */
-	FIND_SIZE_ALIGN,     /* __rust_alloc, mi_malloc_aligned */
-	FIND_SIZE_FLAGS,     /* mallocx */
-	FIND_COUNT_SIZE,     /* calloc */
-	FIND_ALIGN_SIZE,     /* aligned_alloc, memalign */
-	FIND_OUT_ALIGN_SIZE, /* posix_memalign */
-	FIND_PTR,            /* free */
-	FIND_PTR_SIZE,       /* mi_free_size */
-	FIND_PTR_SIZE_ALIGN, /* __rust_dealloc, mi_free_size_aligned */
-	FIND_PTR_SIZE_FLAGS, /* sdallocx */
-	FIND_PTR_OTHER,      /* the rest does not matter: dallocx, mi_free_aligned */
-	FIND_PTR_NEW,        /* realloc */
-	FIND_PTR_NEW_ALIGN,  /* mi_realloc_aligned */
-	FIND_PTR_NEW_FLAGS,  /* rallocx */
+	FIND_SIZE,              /* malloc */
+	FIND_SIZE_ALIGN,        /* __rust_alloc, mi_malloc_aligned */
+	FIND_SIZE_FLAGS,        /* mallocx */
+	FIND_COUNT_SIZE,        /* calloc */
+	FIND_ALIGN_SIZE,        /* aligned_alloc, memalign */
+	FIND_OUT_ALIGN_SIZE,    /* posix_memalign */
+	FIND_PTR,               /* free */
+	FIND_PTR_SIZE,          /* mi_free_size */
+	FIND_PTR_SIZE_ALIGN,    /* __rust_dealloc, mi_free_size_aligned */
+	FIND_PTR_SIZE_FLAGS,    /* sdallocx */
+	FIND_PTR_OTHER,         /* the rest does not matter: dallocx, mi_free_aligned */
+	FIND_PTR_NEW,           /* realloc */
+	FIND_PTR_NEW_ALIGN,     /* mi_realloc_aligned */
+	FIND_PTR_NEW_FLAGS,     /* rallocx */
 	FIND_PTR_OLD_ALIGN_NEW, /* __rust_realloc */
 	FIND_SHAPES,
 };
 
 /* Shares in percent over the call sites that were looked at. Registers: as last set before the call. */
 struct find_evidence {
-	uint32_t sites;         /* looked at */
-	uint32_t returns;       /* of these calls, the others jump */
-	uint8_t rsi_alignment;  /* a power of two up to 4096, as an immediate */
-	uint8_t rsi_small;      /* an immediate from 1 to 127: an alignment or jemalloc's flags */
-	uint8_t rsi_set;        /* set at all between the last branch away and the call */
+	uint32_t sites;        /* looked at */
+	uint32_t returns;      /* of these calls, the others jump */
+	uint8_t rsi_alignment; /* a power of two up to 4096, as an immediate */
+	uint8_t rsi_small;     /* an immediate from 1 to 127: an alignment or jemalloc's flags */
+	uint8_t rsi_set;       /* set at all between the last branch away and the call */
 	uint8_t rdx_alignment;
-	uint8_t rdx_small;      /* an immediate from 0 to 127 */
+	uint8_t rdx_small; /* an immediate from 0 to 127 */
 	uint8_t rdx_set;
 	uint8_t rcx_set;
 	uint8_t rdi_immediate;
-	uint8_t rdi_one; /* the immediate 1: calloc's count */
-	uint8_t result_tested;  /* against 0, right after */
+	uint8_t rdi_one;       /* the immediate 1: calloc's count */
+	uint8_t result_tested; /* against 0, right after */
 	uint8_t result_used;
 };
 
@@ -87,8 +87,8 @@ struct find_entry {
 	uint8_t group; /* entries of one allocator; one may hand its pointers to another of its group only */
 	bool by_name;
 	bool by_slot; /* writing the slots catches every call from outside; else hook the function, or leas too */
-	bool nested;  /* its own code calls another entry where that one is hooked: count the outermost only */
-	bool endbr;   /* starts with endbr64 */
+	bool nested; /* its own code calls another entry where that one is hooked: count the outermost only */
+	bool endbr; /* starts with endbr64 */
 	/* Bytes of whole instructions at its start, 16 or more if it has them, that a hook may move elsewhere: no branches
 	 * among them, none into them. fixups of these are relative to the instruction pointer and need their
 	 * displacement corrected. 0: the entry cannot be hooked. */
@@ -100,9 +100,9 @@ struct find_entry {
 	uint32_t calls, tails;                       /* call and jmp to the function itself */
 	uint32_t leas; /* lea function,%reg: what linkers make of mov slot,%reg; calls %reg later */
 	uint32_t shim_calls; /* to functions that only jump to this one, for example __rust_alloc */
-	uint32_t pointers;                           /* relocated data other than the slots that holds it */
-	struct find_evidence evidence;               /* all zero when named and not called */
-	char name[64];                               /* "" when there is none */
+	uint32_t pointers;   /* relocated data other than the slots that holds it */
+	struct find_evidence evidence; /* all zero when named and not called */
+	char name[64];                 /* "" when there is none */
 };
 
 struct find_result {
@@ -114,8 +114,9 @@ struct find_result {
 	char version[48];   /* "v3", "5.3.0"; "" when it cannot be told */
 	bool symbols;       /* has .symtab */
 	bool program;       /* names a program interpreter */
-	uint32_t libc_allocs, libc_frees; /* call sites of what it imports of the malloc family, by kind */
-	uint32_t functions;               /* unwind entries */
+	uint32_t libc_allocs,
+		libc_frees; /* call sites of what it imports of the malloc family, by kind */
+	uint32_t functions; /* unwind entries */
 	uint64_t code_bytes, unwound_bytes;
 	uint64_t relro, relro_bytes;
 	uint8_t build_id[32];
@@ -123,14 +124,15 @@ struct find_result {
 };
 
 /* 0; or -1 with the end of a sentence ("it is not an ELF file") in result->unable and nothing else set. */
-int find_entries(struct find_result *result, const struct find_image *image, const struct find_memory *memory);
+int find_entries(struct find_result *result, const struct find_image *image,
+	const struct find_memory *memory);
 
 /*
  * Calls each() with the vaddr of every `lea function(%rip),%reg`, 7 bytes: with opcode 8B instead of 8D (its second
  * byte) and the distance to a slot as displacement it reads the slot again. Linkers do the opposite. -1: unreadable.
  */
-int find_leas(const struct find_image *image, uint64_t function, void (*each)(void *arg, uint64_t vaddr),
-	void *arg);
+int find_leas(const struct find_image *image, uint64_t function,
+	void (*each)(void *arg, uint64_t vaddr), void *arg);
 
 const char *find_role_name(enum find_role role);
 /* "(size, align)" */

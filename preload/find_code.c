@@ -8,37 +8,37 @@
  *   e imm16 imm8   o an address of 8 bytes   j rel8   J rel32   v imm32, or imm64 with REX.W
  *   3 ModRM, and imm8 for /0 and /1   4 the same with imm32   - not an opcode here (prefixes and escapes too)
  */
-static const char one_byte[257] = "mmmmbz--mmmmbz--" /* 00 */
-				  "mmmmbz--mmmmbz--" /* 10 */
-				  "mmmmbz--mmmmbz--" /* 20 */
-				  "mmmmbz--mmmmbz--" /* 30 */
-				  "----------------" /* 40 */
-				  "................" /* 50 */
-				  "---m----zZbB...." /* 60 */
-				  "jjjjjjjjjjjjjjjj" /* 70 */
-				  "BZ-Bmmmmmmmmmmmm" /* 80 */
-				  "..........-....." /* 90 */
-				  "oooo....bz......" /* a0 */
-				  "bbbbbbbbvvvvvvvv" /* b0 */
-				  "BBw.--BZe.w..b-." /* c0 */
-				  "mmmm---.mmmmmmmm" /* d0 */
-				  "jjjjbbbbJJ-j...." /* e0 */
+static const char one_byte[257] = "mmmmbz--mmmmbz--"  /* 00 */
+				  "mmmmbz--mmmmbz--"  /* 10 */
+				  "mmmmbz--mmmmbz--"  /* 20 */
+				  "mmmmbz--mmmmbz--"  /* 30 */
+				  "----------------"  /* 40 */
+				  "................"  /* 50 */
+				  "---m----zZbB...."  /* 60 */
+				  "jjjjjjjjjjjjjjjj"  /* 70 */
+				  "BZ-Bmmmmmmmmmmmm"  /* 80 */
+				  "..........-....."  /* 90 */
+				  "oooo....bz......"  /* a0 */
+				  "bbbbbbbbvvvvvvvv"  /* b0 */
+				  "BBw.--BZe.w..b-."  /* c0 */
+				  "mmmm---.mmmmmmmm"  /* d0 */
+				  "jjjjbbbbJJ-j...."  /* e0 */
 				  "-.--..34......mm"; /* f0 */
-static const char two_byte[257] = "mmmm-.....-.-m.B" /* 00 */
-				  "mmmmmmmmmmmmmmmm" /* 10 */
-				  "mmmm----mmmmmmmm" /* 20 */
-				  "......-.--------" /* 30 */
-				  "mmmmmmmmmmmmmmmm" /* 40 */
-				  "mmmmmmmmmmmmmmmm" /* 50 */
-				  "mmmmmmmmmmmmmmmm" /* 60 */
-				  "BBBBmmm.mm--mmmm" /* 70 */
-				  "JJJJJJJJJJJJJJJJ" /* 80 */
-				  "mmmmmmmmmmmmmmmm" /* 90 */
-				  "...mBm--...mBmmm" /* a0 */
-				  "mmmmmmmmmmBmmmmm" /* b0 */
-				  "mmBmBBBm........" /* c0 */
-				  "mmmmmmmmmmmmmmmm" /* d0 */
-				  "mmmmmmmmmmmmmmmm" /* e0 */
+static const char two_byte[257] = "mmmm-.....-.-m.B"  /* 00 */
+				  "mmmmmmmmmmmmmmmm"  /* 10 */
+				  "mmmm----mmmmmmmm"  /* 20 */
+				  "......-.--------"  /* 30 */
+				  "mmmmmmmmmmmmmmmm"  /* 40 */
+				  "mmmmmmmmmmmmmmmm"  /* 50 */
+				  "mmmmmmmmmmmmmmmm"  /* 60 */
+				  "BBBBmmm.mm--mmmm"  /* 70 */
+				  "JJJJJJJJJJJJJJJJ"  /* 80 */
+				  "mmmmmmmmmmmmmmmm"  /* 90 */
+				  "...mBm--...mBmmm"  /* a0 */
+				  "mmmmmmmmmmBmmmmm"  /* b0 */
+				  "mmBmBBBm........"  /* c0 */
+				  "mmmmmmmmmmmmmmmm"  /* d0 */
+				  "mmmmmmmmmmmmmmmm"  /* e0 */
 				  "mmmmmmmmmmmmmmmm"; /* f0 */
 
 enum { LONGEST = 15 };

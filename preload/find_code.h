@@ -12,18 +12,18 @@
 
 struct find_instruction {
 	uint8_t length;
-	uint8_t map;          /* 0 one byte, 1: 0F, 2: 0F38, 3: 0F3A; VEX and EVEX use the same numbers */
-	uint8_t opcode;       /* its last byte */
-	uint8_t rex;          /* 0x40-0x4F, or 0; inverted bits of VEX are not put here */
+	uint8_t map;    /* 0 one byte, 1: 0F, 2: 0F38, 3: 0F3A; VEX and EVEX use the same numbers */
+	uint8_t opcode; /* its last byte */
+	uint8_t rex;    /* 0x40-0x4F, or 0; inverted bits of VEX are not put here */
 	uint8_t prefixes;     /* how many legacy prefix bytes; REX not counted */
 	uint8_t modrm;        /* valid when has_modrm */
 	uint8_t displacement; /* its offset in the instruction, 0 for none */
 	uint8_t immediate;    /* likewise; of a relative branch too */
 	uint8_t immediate_bytes;
 	bool has_modrm;
-	bool operand_16;      /* prefix 66 */
-	bool vector;          /* VEX or EVEX */
-	bool rip_relative;    /* the displacement is 4 bytes, relative to the end of the instruction */
+	bool operand_16;   /* prefix 66 */
+	bool vector;       /* VEX or EVEX */
+	bool rip_relative; /* the displacement is 4 bytes, relative to the end of the instruction */
 	bool relative_branch; /* the immediate is, 1 or 4 bytes (2 never: that form is not decoded) */
 };
 

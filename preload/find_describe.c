@@ -11,7 +11,8 @@ static const struct {
 	const char *version;
 } marks[] = {
 	{"mimalloc: ", "mimalloc", ""},
-	{"page_full_retain", "mimalloc", "v3"}, /* names of options, by the version that brought them */
+	{"page_full_retain", "mimalloc",
+		"v3"}, /* names of options, by the version that brought them */
 	{"arena_purge_mult", "mimalloc", "v2"},
 	{"<jemalloc>: ", "jemalloc", ""},
 };
@@ -58,9 +59,9 @@ static void find_strings(struct find_result *r, const struct elf_range *data)
 		__m128i second = _mm_loadu_si128((const __m128i *)(data->bytes + i + 1));
 		__m128i hit = _mm_setzero_si128();
 		for (unsigned k = 0; k < PAIRS; k++)
-			hit = _mm_or_si128(
-				hit, _mm_and_si128(_mm_cmpeq_epi8(first, _mm_set1_epi8(pairs[k][0])),
-					     _mm_cmpeq_epi8(second, _mm_set1_epi8(pairs[k][1]))));
+			hit = _mm_or_si128(hit,
+				_mm_and_si128(_mm_cmpeq_epi8(first, _mm_set1_epi8(pairs[k][0])),
+					_mm_cmpeq_epi8(second, _mm_set1_epi8(pairs[k][1]))));
 		for (unsigned bits = (unsigned)_mm_movemask_epi8(hit); bits; bits &= bits - 1) {
 			size_t at = i + (unsigned)__builtin_ctz(bits);
 			find_mark(r, data->bytes + at, data->n - at);
@@ -138,8 +139,7 @@ static void count_libc(struct find_result *r, const struct sites *sites)
 			if (code && (*code == 0xff || *code == 0xf2 || *code == 0xf3) &&
 				elf_executable(sites->view, vaddr))
 				stub = sites_follow(sites, vaddr);
-			struct target *slot =
-				stub.import ? sites_target(sites, stub.slot) : NULL;
+			struct target *slot = stub.import ? sites_target(sites, stub.slot) : NULL;
 			import = slot ? slot->import : 0;
 		}
 		if (!import)
@@ -167,7 +167,7 @@ void find_describe(struct find_result *r, const struct elf_view *view, const str
 	r->program = view->program;
 	r->relro = view->relro;
 	r->relro_bytes = view->relro_bytes;
-	if (view->n_build_id <= sizeof(r->build_id)) {
+	if (view->n_build_id && view->n_build_id <= sizeof(r->build_id)) {
 		memcpy(r->build_id, view->build_id, view->n_build_id);
 		r->n_build_id = (uint32_t)view->n_build_id;
 	}

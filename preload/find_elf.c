@@ -53,14 +53,15 @@ static void keep_terminated(struct elf_symbols *symbols)
 static size_t count_by_hash(const struct elf_view *view, uint64_t hash, uint64_t gnu_hash)
 {
 	const uint32_t *words;
+	if ((uintptr_t)elf_at(view, hash, 0) % 4 || (uintptr_t)elf_at(view, gnu_hash, 0) % 4)
+		return 0;
 	if (hash && (words = (const uint32_t *)elf_at(view, hash, 8)))
 		return words[1];
 	if (!gnu_hash || !(words = (const uint32_t *)elf_at(view, gnu_hash, 16)))
 		return 0;
 	uint32_t n_buckets = words[0], first = words[1], n_bloom = words[2], last = 0;
 	uint64_t buckets = gnu_hash + 16 + (uint64_t)n_bloom * 8;
-	const uint32_t *bucket =
-		(const uint32_t *)elf_at(view, buckets, (size_t)n_buckets * 4);
+	const uint32_t *bucket = (const uint32_t *)elf_at(view, buckets, (size_t)n_buckets * 4);
 	if (!bucket)
 		return 0;
 	for (uint32_t i = 0; i < n_buckets; i++)
@@ -77,7 +78,8 @@ static size_t count_by_hash(const struct elf_view *view, uint64_t hash, uint64_t
 }
 
 /* In a loaded image glibc has added the bias to some of the dynamic section's pointers, and others not. */
-static uint64_t unbiased(const struct elf_view *view, const struct find_image *image, uint64_t value)
+static uint64_t unbiased(
+	const struct elf_view *view, const struct find_image *image, uint64_t value)
 {
 	if (image->loaded && (value < view->low || value >= view->high) &&
 		value - image->bias >= view->low && value - image->bias < view->high)
@@ -149,7 +151,8 @@ static void read_frames(struct elf_view *view, uint64_t vaddr)
 {
 	const uint8_t *header = elf_at(view, vaddr, 12);
 	view->frame_hdr = vaddr;
-	if (!header || header[0] != 1 || header[1] != 0x1b) /* pcrel, sdata4: what every linker writes */
+	if (!header || header[0] != 1 ||
+		header[1] != 0x1b) /* pcrel, sdata4: what every linker writes */
 		return;
 	int32_t offset;
 	memcpy(&offset, header + 4, 4);
@@ -228,12 +231,12 @@ int elf_open(struct elf_view *view, const struct find_image *image, const char *
 		*why = "a segment lies outside of the file";
 		if (p->p_filesz > p->p_memsz || p->p_vaddr + p->p_memsz < p->p_vaddr)
 			return -1;
-		if (!image->loaded && (p->p_offset > image->n_file ||
-					      p->p_filesz > image->n_file - p->p_offset))
+		if (!image->loaded &&
+			(p->p_offset > image->n_file || p->p_filesz > image->n_file - p->p_offset))
 			return -1;
-		const uint8_t *bytes = image->loaded
-			? (const uint8_t *)(uintptr_t)(image->bias + p->p_vaddr)
-			: image->file + p->p_offset;
+		const uint8_t *bytes =
+			image->loaded ? (const uint8_t *)(uintptr_t)(image->bias + p->p_vaddr)
+				      : image->file + p->p_offset;
 		view->flags[view->n_loads] = p->p_flags;
 		view->loads[view->n_loads++] = (struct elf_range){bytes, p->p_vaddr, p->p_filesz};
 		if (p->p_vaddr < view->low)

@@ -39,13 +39,13 @@ struct elf_view {
 	const uint64_t *relr;
 	size_t n_relr;
 	struct elf_symbols dynamic, full; /* .dynsym; .symtab, empty unless the file is at hand */
-	struct elf_range frames;          /* .eh_frame, guessed from its header to the end of its segment */
-	uint64_t frame_hdr;               /* vaddr of .eh_frame_hdr, 0 for none */
+	struct elf_range frames; /* .eh_frame, guessed from its header to the end of its segment */
+	uint64_t frame_hdr;      /* vaddr of .eh_frame_hdr, 0 for none */
 	uint64_t relro, relro_bytes;
 	const uint8_t *build_id;
 	size_t n_build_id;
-	uint64_t relr_bias; /* what the loader has added to the pointers that relr names */
-	bool program; /* names an interpreter */
+	uint64_t relr_bias;   /* what the loader has added to the pointers that relr names */
+	bool program;         /* names an interpreter */
 	bool has_relocations; /* a dynamic image: pointers in its data are made by the loader */
 };
 

@@ -55,10 +55,7 @@ static const struct {
 	const char *prefix;
 	const struct known *names;
 } families[] = {
-	{"mi_", mimalloc},
-	{"_rjem_", jemalloc},
-	{"je_", jemalloc},
-	{"jemalloc_", jemalloc},
+	{"mi_", mimalloc}, {"_rjem_", jemalloc}, {"je_", jemalloc}, {"jemalloc_", jemalloc},
 	{"", jemalloc}, /* a program may define malloc itself; mallocx and the like are jemalloc's own */
 };
 

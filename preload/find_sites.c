@@ -80,8 +80,8 @@ static void add_site(struct sites *s, uint64_t site, uint64_t target, bool tail)
 static void add_later(struct sites *s, uint64_t site, uint64_t target)
 {
 	if (s->n_later < s->max_sites)
-		s->later[s->n_later++] = (struct site){(uint32_t)(site - s->view->low),
-			(uint32_t)(target - s->view->low)};
+		s->later[s->n_later++] = (struct site){
+			(uint32_t)(site - s->view->low), (uint32_t)(target - s->view->low)};
 }
 
 /* A place for a pointer: aligned, in the image, not code. */
@@ -136,8 +136,8 @@ static void sweep(struct sites *s, const struct elf_range *code)
 		__m128i bytes = _mm_loadu_si128((const __m128i *)(code->bytes + i));
 		__m128i hit = _mm_or_si128(_mm_cmpeq_epi8(_mm_and_si128(bytes, low), call),
 			_mm_or_si128(_mm_cmpeq_epi8(bytes, indirect),
-				_mm_or_si128(_mm_cmpeq_epi8(bytes, load),
-					_mm_cmpeq_epi8(bytes, lea))));
+				_mm_or_si128(
+					_mm_cmpeq_epi8(bytes, load), _mm_cmpeq_epi8(bytes, lea))));
 		for (unsigned bits = (unsigned)_mm_movemask_epi8(hit); bits; bits &= bits - 1)
 			sweep_byte(s, code, i + (unsigned)__builtin_ctz(bits));
 	}
@@ -329,7 +329,8 @@ static int written(const struct find_instruction *in)
 static int written_two_byte(const struct find_instruction *in)
 {
 	uint8_t op = in->opcode;
-	if ((op & 0xf0) == 0x40 || op == 0xaf || (op >= 0xb6 && op <= 0xbf && op != 0xba && op != 0xb9))
+	if ((op & 0xf0) == 0x40 || op == 0xaf ||
+		(op >= 0xb6 && op <= 0xbf && op != 0xba && op != 0xb9))
 		return (int)reg_of(in);
 	return -1;
 }
@@ -339,9 +340,9 @@ static bool leaves(const struct find_instruction *in)
 {
 	if (in->map || in->vector)
 		return false;
-	return in->opcode == 0xe8 || in->opcode == 0xe9 || in->opcode == 0xeb || in->opcode == 0xc3 ||
-	       in->opcode == 0xcc || (in->opcode == 0xff && (in->modrm & 0x38) >= 0x10 &&
-					     (in->modrm & 0x38) <= 0x28);
+	return in->opcode == 0xe8 || in->opcode == 0xe9 || in->opcode == 0xeb ||
+	       in->opcode == 0xc3 || in->opcode == 0xcc ||
+	       (in->opcode == 0xff && (in->modrm & 0x38) >= 0x10 && (in->modrm & 0x38) <= 0x28);
 }
 
 static void step(struct registers *r, const uint8_t *code, const struct find_instruction *in)
@@ -375,7 +376,8 @@ static void step(struct registers *r, const uint8_t *code, const struct find_ins
 		r->held[to] = HELD_IMMEDIATE;
 		memcpy(&r->value[to], code + in->immediate,
 			in->immediate_bytes < 4 ? in->immediate_bytes : 4);
-		if (in->immediate_bytes == 8 && (code[in->immediate + 4] || code[in->immediate + 5]))
+		if (in->immediate_bytes == 8 &&
+			(code[in->immediate + 4] || code[in->immediate + 5]))
 			r->held[to] = HELD_OTHER;
 	} else if ((op == 0x31 || op == 0x33) && direct && reg_of(in) == rm_of(in)) {
 		r->held[to] = HELD_IMMEDIATE;
@@ -457,7 +459,9 @@ static void look_after(const struct sites *s, uint64_t after, bool *tested, bool
 		bool branches = in.relative_branch && !(plain && leaves(&in));
 		if (branches || leaves(&in))
 			return;
-		int to = in.vector || in.map > 1 ? -1 : in.map ? written_two_byte(&in) : written(&in);
+		int to = in.vector || in.map > 1 ? -1
+			 : in.map                ? written_two_byte(&in)
+						 : written(&in);
 		if (to == RAX)
 			return;
 	}
@@ -573,8 +577,8 @@ static bool resolve(struct callee *out, const struct sites *s, uint64_t vaddr, c
 	if (!slot)
 		return false;
 	if (slot->import)
-		out->import = elf_name(
-			&s->view->dynamic, &s->view->dynamic.symbols[slot->import - 1]);
+		out->import =
+			elf_name(&s->view->dynamic, &s->view->dynamic.symbols[slot->import - 1]);
 	else if (slot->function)
 		out->function = s->view->low + slot->function;
 	return out->import || out->function;
@@ -623,7 +627,8 @@ size_t sites_callees(const struct sites *s, uint64_t function, struct callee out
 					out[n_out++] = to;
 				}
 			}
-			if (jump || (!in.map && !in.vector && (in.opcode == 0xc3 || in.opcode == 0xcc)))
+			if (jump ||
+				(!in.map && !in.vector && (in.opcode == 0xc3 || in.opcode == 0xcc)))
 				break;
 			at += (unsigned)n;
 		}
@@ -658,14 +663,15 @@ static bool follow_once(struct thunk *t, const struct sites *s)
 		at += n;
 		if (n == 4 && !memcmp(code, endbr64, 4))
 			continue;
-		bool move = !in.map && (in.opcode == 0x89 || in.opcode == 0x8b) && in.modrm >> 6 == 3;
+		bool move =
+			!in.map && (in.opcode == 0x89 || in.opcode == 0x8b) && in.modrm >> 6 == 3;
 		int to_reg = in.map ? -1 : written(&in);
 		if (to_reg < 0 || to_reg > RDI || argument[to_reg] < 0)
 			return false;
 		unsigned from_reg = in.opcode == 0x89 ? reg_of(&in) : rm_of(&in);
 		from[argument[to_reg]] = move && from_reg <= RDI && argument[from_reg] >= 0
-			? from[argument[from_reg]]
-			: -1;
+						 ? from[argument[from_reg]]
+						 : -1;
 	}
 	return false;
 }

@@ -27,7 +27,8 @@ struct sites {
 	uint32_t mask, n_targets;
 	struct site *sites;
 	uint32_t n_sites, max_sites;
-	struct site *later; /* offset, and the target's offset: counted only where the target is called too */
+	struct site *
+		later; /* offset, and the target's offset: counted only where the target is called too */
 	uint32_t n_later;
 };
 
@@ -43,10 +44,12 @@ struct evidence_counts {
 	uint32_t rsi_alignment, rsi_small, rsi_set, rdx_alignment, rdx_small, rdx_set, rcx_set;
 	uint32_t rdi_immediate, rdi_one, result_tested, result_used;
 };
-void evidence_add(struct evidence_counts *c, const struct sites *s, const struct target *t, uint32_t max);
+void evidence_add(
+	struct evidence_counts *c, const struct sites *s, const struct target *t, uint32_t max);
 struct find_evidence evidence_close(const struct evidence_counts *c);
 /* How many of its first max calls test their result: a cheap look. *seen: of how many. */
-uint32_t evidence_tested(const struct sites *s, const struct target *t, uint32_t max, uint32_t *seen);
+uint32_t evidence_tested(
+	const struct sites *s, const struct target *t, uint32_t max, uint32_t *seen);
 
 /* What a function calls or jumps to. */
 struct callee {

@@ -15,6 +15,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "adopt.h"
 #include "bootstrap.h"
 #include "record.h"
 #include "tallyfile.h"
@@ -45,6 +46,7 @@ void free_aligned_sized(void *p, size_t alignment, size_t bytes);
 	X(int, madvise, (void *, size_t, int))                                                     \
 	X(int, brk, (void *))                                                                      \
 	X(void *, sbrk, (intptr_t))                                                                \
+	X(void *, dlopen, (const char *, int))                                                     \
 	X(int, dlclose, (void *))
 
 static struct {
@@ -70,6 +72,7 @@ static COLD void resolve(void)
 #define LOOK_UP(result, name, parameters) real.name = (result(*) parameters)dlsym(RTLD_NEXT, #name);
 	REAL_FUNCTIONS(LOOK_UP)
 #undef LOOK_UP
+	adopt_exclude((uintptr_t)real.malloc);
 	/* release: the table is whole for whoever sees the flag */
 	__atomic_store_n(&resolved, true, __ATOMIC_RELEASE);
 	/* tcmalloc's first malloc_usable_size allocates. Let it do so now, and not inside a recording. */
@@ -443,8 +446,23 @@ EXPORT void *sbrk(intptr_t change)
 	return p;
 }
 
-/* dlopen is not hooked: it looks at its caller to find $ORIGIN and the like. New modules announce themselves by the
- * first address of theirs that turns up; gone ones must be forgotten here. */
+/*
+ * dlopen looks at its caller: for $ORIGIN, and for where that one's run path says a bare name is to be searched. Such
+ * calls are handed on by a jump, so that the caller stays who it is; what they load is noticed by the first of its
+ * addresses that turns up. A plain path, which is what Node passes for an add-on, means the same from here.
+ */
+EXPORT void *dlopen(const char *file, int mode)
+{
+	if (unlikely(!ready() || !real.dlopen))
+		return NULL;
+	if (!file || !strchr(file, '/') || strchr(file, '$'))
+		return real.dlopen(file, mode); /* compiled to a jump: tests/victims has the proof */
+	void *handle = real.dlopen(file, mode);
+	if (handle)
+		record_modules_added();
+	return handle;
+}
+
 EXPORT int dlclose(void *handle)
 {
 	if (unlikely(!ready() || !real.dlclose))

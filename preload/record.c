@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "adopt.h"
+#include "adopt_cache.h"
 #include "buckets.h"
 #include "clock.h"
 #include "modules.h"
@@ -107,6 +108,7 @@ static void read_options(void)
 	program[n] = '\0';
 	selected = !only || !*only || matches(only, program);
 	min_bytes = number_option("HEAPTALLY_MIN_SIZE", DEFAULT_MIN_BYTES);
+	adopt_cache_init(option("XDG_CACHE_HOME"), option("HOME"));
 	directory[0] = '\0';
 	if (!out || out[0] != '/') {
 		sys_current_directory(directory, sizeof(directory) - 256);
@@ -531,6 +533,17 @@ static void forget_module(const struct module *m)
 	adopt_forget(m);
 }
 
+void record_modules_added(void)
+{
+	struct thread *t = recording() ? record_enter() : NULL;
+
+	if (!t)
+		return;
+	modules_scan(adopt_consider);
+	adopt_run();
+	record_leave(t);
+}
+
 void record_modules_changed(void)
 {
 	if (!recording())
@@ -556,8 +569,13 @@ void record_start(void)
 	record_unmute(before);
 	/* Begin now, while the output directory is in reach: the host may change its root or its rights. */
 	struct thread *t = record_enter();
-	if (t)
+	if (t) {
+		const struct module *program = modules_program();
+		if (program)
+			adopt_consider(program);
+		adopt_run();
 		record_leave(t);
+	}
 }
 
 void record_exit(void)
@@ -566,7 +584,7 @@ void record_exit(void)
 
 	if (!t)
 		return;
-	modules_scan();
+	modules_scan(NULL);
 	clock_flush(t, sys_ticks());
 	clock_next_point = 0;
 	clock_point(t, sys_ticks());

@@ -135,6 +135,8 @@ static inline uint8_t record_align_code(size_t alignment)
 void record_map(uintptr_t caller, uint64_t mapped_bytes, uint64_t unmapped_bytes);
 void record_madvise(uint64_t bytes);
 
+/* After a dlopen; needs no record_enter. */
+void record_modules_added(void);
 /* After a dlclose; needs no record_enter. */
 void record_modules_changed(void);
 /* In a constructor, and at exit. */

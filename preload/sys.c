@@ -287,6 +287,32 @@ int sys_file_move_high(int fd, int least)
 	return high;
 }
 
+int sys_file_open_to_read(const char *path)
+{
+	return (int)call(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
+}
+
+void sys_file_write_whole(const char *part, const char *path, const void *data, size_t bytes)
+{
+	struct rlimit limit;
+	int fd;
+
+	if (call(SYS_prlimit64, 0, RLIMIT_FSIZE, 0, &limit) == 0 && bytes > limit.rlim_cur)
+		return;
+	fd = (int)call(SYS_openat, AT_FDCWD, part, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, FILE_MODE);
+	if (fd < 0)
+		return;
+	long written = call(SYS_write, fd, data, bytes);
+	call(SYS_close, fd);
+	if (written != (long)bytes || call(SYS_rename, part, path) < 0)
+		call(SYS_unlink, part);
+}
+
+void sys_make_directory(const char *path)
+{
+	call(SYS_mkdir, path, 0755);
+}
+
 void sys_file_close(int fd)
 {
 	call(SYS_close, fd);

@@ -76,6 +76,10 @@ int sys_file_open(const char *path); /* an existing one, to read and write */
 int sys_file_stat(int fd, struct stat *st);
 /* The same file under a descriptor >= least; the old one is closed. Keeps the old one when that fails. */
 int sys_file_move_high(int fd, int least);
+int sys_file_open_to_read(const char *path);
+/* Writes `part` and renames it to `path`; on any failure nothing is left but what was at `path`. */
+void sys_file_write_whole(const char *part, const char *path, const void *data, size_t bytes);
+void sys_make_directory(const char *path);
 void sys_file_close(int fd);
 void sys_file_remove(const char *path);
 

@@ -2,7 +2,7 @@
 /*
  * For tests: adds up the buckets of tallies whose stacks pass through a function, and prints the sums as
  * `key value` lines. It reads with the analyzer's own reader but does its own arithmetic.
- *   dump [--through GLOB [--not GLOB]] FILE…  sums, and the headers' figures (added up) as header.*, threads as thread.NAME.*
+ *   dump [--adopted | --through GLOB [--not GLOB]] FILE…  sums, and the headers' figures (added up) as header.*, threads as thread.NAME.*
  *   dump --buckets …                 one line per bucket: size class, alignment, allocs, alloc_bytes, min, max
  *   dump --stacks | --raw-stacks …   one line per site with buckets: names, or MODULE+0xOFFSET; innermost first
  *   dump --unnamed MODULE_GLOB …     addresses in such modules, and how many of them have no name
@@ -24,6 +24,7 @@ struct options {
 	enum mode mode;
 	const char *glob;   /* NULL: every stack */
 	const char *except; /* NULL: none */
+	bool adopted;	    /* only what came through adopted allocators */
 };
 
 struct sums {
@@ -365,6 +366,13 @@ static int show(const struct options *o, const char *path, struct sums *through,
 		}
 		add(through, &t, match);
 	}
+	if (o->adopted) {
+		memset(match, 0, t.n_sites);
+		for (uint32_t i = 0; i < t.n_buckets; i++)
+			if (t.buckets[i].source == HT_SOURCE_ADOPTED)
+				match[t.buckets[i].site] = true;
+		add(through, &t, match);
+	}
 	if (o->mode == STACKS || o->mode == RAW_STACKS)
 		print_stacks(&t, match, o->mode == RAW_STACKS);
 	if (o->mode == BUCKETS)
@@ -383,7 +391,7 @@ out:
 
 int main(int argc, char **argv)
 {
-	struct options o = {SUMS, NULL, NULL};
+	struct options o = {.mode = SUMS};
 	struct sums through = {.min_bytes = UINT64_MAX}, all = through;
 	struct ht_header header = {0};
 	int i;
@@ -399,6 +407,8 @@ int main(int argc, char **argv)
 			o.mode = HEADER;
 		else if (strcmp(argv[i], "--unnamed") == 0 && i + 1 < argc)
 			o.mode = UNNAMED, o.glob = argv[++i];
+		else if (strcmp(argv[i], "--adopted") == 0)
+			o.adopted = true;
 		else if (strcmp(argv[i], "--through") == 0 && i + 1 < argc)
 			o.glob = argv[++i];
 		else if (strcmp(argv[i], "--not") == 0 && i + 1 < argc)
@@ -407,7 +417,7 @@ int main(int argc, char **argv)
 			break;
 	}
 	if (i == argc || strncmp(argv[i], "--", 2) == 0) {
-		fprintf(stderr, "usage: dump [--through GLOB [--not GLOB]] [--buckets | --stacks | "
+		fprintf(stderr, "usage: dump [--adopted | --through GLOB [--not GLOB]] [--buckets | --stacks | "
 				"--raw-stacks |"
 				" --header | --unnamed MODULE_GLOB] FILE...\n");
 		return 2;
@@ -418,7 +428,7 @@ int main(int argc, char **argv)
 			return 2;
 	if (o.mode == SUMS || o.mode == HEADER) {
 		printf("files %d\n", files);
-		print_sums(o.glob ? &through : &all);
+		print_sums(o.glob || o.adopted ? &through : &all);
 		printf("total.allocs %llu\ntotal.reallocs %llu\ntotal.frees %llu\n",
 			(unsigned long long)all.allocs, (unsigned long long)all.reallocs,
 			(unsigned long long)all.frees);

@@ -35,7 +35,7 @@ suite() {
 
 suite unit build/unit
 suite fuzz tests/integration/fuzz.sh
-for script in symbols man run rspack; do
+for script in symbols man run adopt rspack; do
 	suite "$script" "tests/integration/$script.sh"
 done
 echo "$passed passed, $failed failed, $skipped skipped"

@@ -28,8 +28,8 @@ int main(int argc, char **argv)
 			fprintf(stderr, "host: %s did not work\n", argv[i]);
 			return 1;
 		}
-		printf("%s allocs %lu zeroed %lu reallocs %lu deallocs %lu bytes %lu\n", argv[i], l.allocs,
-			l.zeroed, l.reallocs, l.deallocs, l.bytes);
+		printf("%s allocs %lu zeroed %lu reallocs %lu deallocs %lu bytes %lu\n", argv[i],
+			l.allocs, l.zeroed, l.reallocs, l.deallocs, l.bytes);
 	}
 	return 0;
 }

@@ -24,7 +24,7 @@ static unsigned class_of(size_t size)
 {
 	unsigned class = 4;
 	while (class < CLASSES - 1 && (size_t)1 << class < size)
-		class++;
+		class ++;
 	return class;
 }
 
@@ -36,7 +36,8 @@ __attribute__((noinline)) static char *toy_map(size_t size)
 
 __attribute__((noinline)) static void *toy_fresh(unsigned class)
 {
-	size_t size = ((size_t)1 << class) * 2; /* the first half holds the class, and keeps the second aligned */
+	size_t size = ((size_t)1 << class) *
+		      2; /* the first half holds the class, and keeps the second aligned */
 	if (size > CHUNK) {
 		char *own = toy_map(size);
 		return own ? own + size / 2 : NULL;
@@ -83,7 +84,8 @@ void *mi_zalloc_aligned(size_t size, size_t align)
 	return at;
 }
 
-void mi_free(void *at)
+/* realloc calls it, as mimalloc's does */
+__attribute__((noinline)) void mi_free(void *at)
 {
 	if (!at)
 		return;

@@ -1,0 +1,98 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# Static allocators: shared objects with one inside, stripped, that count what they do; and the rspack binding as it is
+# published. What was adopted must agree with the program's own count; what was not must be left alone and said so.
+set -u
+. "$(dirname "$0")/lib.sh"
+example=$root/examples/rspack
+seconds=300
+export XDG_CACHE_HOME=$PWD/cache
+
+# host MODULE…: under the shim; its lines go to ./ledger, its tally to ./out
+host() {
+	mkdir -p out cache
+	HEAPTALLY_OUT=$PWD/out HEAPTALLY_MIN_SIZE=0 LD_PRELOAD=$shim \
+		GLIBC_TUNABLES=glibc.rtld.optional_static_tls=65536 "$bin/adopt/host" "$@" >ledger 2>stderr ||
+		fail "the host failed: $(tail -n 1 stderr)"
+}
+
+# Sums a key over the ledger's lines.
+own() { awk -v key="$1" '{ for (i = 2; i < NF; i += 2) if ($i == key) n += $(i + 1) } END { print n + 0 }' ledger; }
+
+exact() {
+	host "$@"
+	local seen
+	seen=$(dump --adopted out/heaptally.host.*.tally)
+	is "$seen" allocs $(($(own allocs) + $(own zeroed)))
+	is "$seen" reallocs "$(own reallocs)"
+	is "$seen" frees "$(own deallocs)"
+	is "$seen" live_count 0
+	is "$seen" live_bytes 0
+	[ $(($(value alloc_bytes <<<"$seen") + $(value realloc_to_bytes <<<"$seen"))) -eq "$(own bytes)" ] ||
+		fail "bytes differ from the program's own $(own bytes)"
+	is "$seen" header.unknown_frees 0
+	is "$seen" header.lost_frees 0
+	is "$seen" header.dropped 0
+}
+
+for module in toy-c-slot toy-rust-slot toy-rust-direct jemalloc-c-slot jemalloc-c-direct; do
+	for frames in frames noframes; do
+		eval "test_${module//-/_}_$frames() { exact $bin/adopt/$module-$frames.so; }"
+	done
+done
+
+# Two allocators, and two copies of one, in a process.
+test_two_at_once() {
+	exact "$bin/adopt/toy-c-slot-frames.so" "$bin/adopt/jemalloc-c-slot-noframes.so" "$bin/adopt/toy-rust-slot-frames.so"
+}
+
+# Its entry points are too short to be hooked: nothing of it may be touched, and nothing counted.
+test_left_alone() {
+	host "$bin/adopt/toy-c-direct-frames.so"
+	is "$(dump --adopted out/heaptally.host.*.tally)" allocs 0
+	"$heaptally" scan "$bin/adopt/toy-c-direct-frames.so" >scan
+	grep -q "not adoptable" scan || fail "scan does not say that it cannot be adopted"
+}
+
+# The second process takes what the first found from the cache, also when the cache is damaged in between.
+test_cache() {
+	exact "$bin/adopt/jemalloc-c-slot-frames.so"
+	[ -n "$(ls cache/heaptally)" ] || fail "nothing was remembered"
+	rm -r out
+	exact "$bin/adopt/jemalloc-c-slot-frames.so"
+	local file
+	for file in cache/heaptally/*; do
+		printf 'x' | dd of="$file" bs=1 seek=$((RANDOM % 4000)) conv=notrunc status=none
+	done
+	rm -r out
+	exact "$bin/adopt/jemalloc-c-slot-frames.so"
+	for file in cache/heaptally/*; do
+		: >"$file"
+	done
+	rm -r out
+	exact "$bin/adopt/jemalloc-c-slot-frames.so"
+}
+
+# The published binding against the one with symbols, which allocates through libc: the same Rust code does the same.
+test_rspack_release() {
+	local node binding
+	node=$("$example/setup.sh" 2>/dev/null | tail -n 1)
+	mkdir out cache
+	for binding in debug release; do
+		HEAPTALLY_BINDING=$binding HEAPTALLY_OUT=$PWD/out LD_PRELOAD=$shim "$node" "$example/build.js" --small \
+			--out "$PWD/$binding" >log 2>&1 || fail "the $binding build failed: $(tail -n 1 log)"
+		mv out/heaptally.node.*.tally $binding.tally
+	done
+	HEAPTALLY_BINDING=release "$node" "$example/build.js" --small --out "$PWD/plain" >log 2>&1
+	diff -r plain release >&2 || fail "the build wrote something else under the shim"
+	local a b
+	a=$(dump --through '*rspack.linux-x64-gnu.node*' debug.tally 2>/dev/null | value total.allocs)
+	b=$(dump --header release.tally | value total.allocs)
+	awk -v a="$a" -v b="$b" 'BEGIN { printf "debug %d, release %d: %+.2f%%\n", a, b, (b - a) * 100 / a
+		exit !(b > a * 0.98 && b < a * 1.02) }' >&2 || fail "$b allocations, the debug binding makes $a"
+	[ "$(dump --adopted release.tally | value allocs)" -gt 100000 ] || fail "the binding was not adopted"
+}
+
+case ${1-} in --one) "test_$2"; exit ;; esac
+need "$shim" "$heaptally" "$bin/dump" "$bin/adopt/host"
+run_all "$0" $seconds "$@"
