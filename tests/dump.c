@@ -258,6 +258,7 @@ static void add_header(struct ht_header *to, const struct ht_header *h)
 	ADD(walks);
 	ADD(slow_walks);
 	ADD(cut_stacks);
+	ADD(n_points);
 	ADD(deep_stacks);
 	ADD(map_calls);
 	ADD(map_bytes);
@@ -295,6 +296,7 @@ static void print_header(const struct ht_header *h)
 	LINE(walks);
 	LINE(slow_walks);
 	LINE(cut_stacks);
+	LINE(n_points);
 	LINE(deep_stacks);
 	LINE(map_calls);
 	LINE(map_bytes);
