@@ -133,10 +133,10 @@ static entry_function *const hook_functions[MAX_HOOKS] = {EACH_HOOK(NAME_HOOK)};
 
 /* The proof. It runs in the child; `proven` is shared with the parent. */
 
-/* jemalloc's flags: nothing for what every block has anyway, as Rust's wrappers do it. */
-static uintptr_t align_flags(size_t align)
+/* jemalloc's flags: nothing for an alignment that a block of this size has anyway, as Rust's wrappers do it. */
+static uintptr_t align_flags(size_t align, size_t bytes)
 {
-	return align > 16 ? (uintptr_t)__builtin_ctzl(align) : 0;
+	return align > 16 || align > bytes ? (uintptr_t)__builtin_ctzl(align) : 0;
 }
 
 static uintptr_t call_alloc(const struct find_entry *e, uintptr_t bias, size_t bytes, size_t align)
@@ -149,7 +149,7 @@ static uintptr_t call_alloc(const struct find_entry *e, uintptr_t bias, size_t b
 	case FIND_SIZE_ALIGN:
 		return f(bytes, align, 0, 0);
 	case FIND_SIZE_FLAGS:
-		return f(bytes, align_flags(align) | (e->role == FIND_ALLOC_ZEROED ? 0x40 : 0), 0, 0);
+		return f(bytes, align_flags(align, bytes) | (e->role == FIND_ALLOC_ZEROED ? 0x40 : 0), 0, 0);
 	case FIND_COUNT_SIZE:
 		return f(1, bytes, 0, 0);
 	case FIND_ALIGN_SIZE:
@@ -171,7 +171,7 @@ static uintptr_t call_realloc(
 	case FIND_PTR_NEW_ALIGN:
 		return f(p, bytes, align, 1);
 	case FIND_PTR_NEW_FLAGS:
-		return f(p, bytes, align_flags(align), 1);
+		return f(p, bytes, align_flags(align, bytes), 1);
 	case FIND_PTR_OLD_ALIGN_NEW:
 		return f(p, old, align, bytes);
 	default:
@@ -184,7 +184,7 @@ static void call_dealloc(
 {
 	entry_function *f = (entry_function *)(bias + e->function);
 
-	f(p, bytes, e->shape == FIND_PTR_SIZE_FLAGS ? align_flags(align) : align, 0);
+	f(p, bytes, e->shape == FIND_PTR_SIZE_FLAGS ? align_flags(align, bytes) : align, 0);
 }
 
 static bool has_alignment(enum find_shape shape)
