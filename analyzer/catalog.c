@@ -26,7 +26,8 @@ const char *const *catalog_plumbing(void)
 		free(list);
 		return NULL;
 	}
-	for (char *rest, *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+	for (char *rest, *line = strtok_r(text, "\n", &rest); line;
+		line = strtok_r(NULL, "\n", &rest)) {
 		line[strcspn(line, "# \t\r")] = '\0';
 		if (*line)
 			list[n++] = line;

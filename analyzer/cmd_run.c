@@ -60,7 +60,8 @@ static const struct argp_option run_options[] = {
 	{"only", OPT_ONLY, "PATTERN", 0,
 		"Record only programs whose base name matches PATTERN (* and ?); default: all", 0},
 	{"min-size", OPT_MIN_SIZE, "BYTES", 0,
-		"Keep tallies of processes that allocated at least BYTES in all; default: 1000000", 0},
+		"Keep tallies of processes that allocated at least BYTES in all; default: 1000000",
+		0},
 	{"depth", OPT_DEPTH, "FRAMES", 0, "Keep at most FRAMES of a stack; default: 512", 0},
 	{"debug-file", OPT_DEBUG_FILE, "FILE", 0,
 		"Take symbols from FILE too, for the module with its build-id; may be repeated", 0},
@@ -113,8 +114,10 @@ static const struct argp run_argp = {
 	.options = run_options,
 	.parser = parse,
 	.args_doc = "[--] PROGRAM [ARGUMENT...]",
-	.doc = "Records PROGRAM and the processes it starts, one tally each, and exits as PROGRAM did."
-	       "\vExit status: PROGRAM's own, or 128 + the signal that ended it; 127 when PROGRAM does "
+	.doc = "Records PROGRAM and the processes it starts, one tally each, and exits as PROGRAM "
+	       "did."
+	       "\vExit status: PROGRAM's own, or 128 + the signal that ended it; 127 when PROGRAM "
+	       "does "
 	       "not exist, 126 when it cannot be run, 2 for wrong arguments.",
 };
 
@@ -313,8 +316,9 @@ static void summarize(const struct run *run, const struct options *o, double sec
 	fprintf(stderr, "  temporary   %s (%.0f%%)\n", figure_count(count[3], t->temporary),
 		allocs ? 100.0 * (double)t->temporary / (double)allocs : 0);
 	fprintf(stderr, "  wall time   %.2f s%s\n", seconds,
-		main->killed ? running(main->pid) ? "; still running, the tally grows on"
-						  : "; ended without exit, the tally is whole up to there"
+		main->killed ? running(main->pid)
+				       ? "; still running, the tally grows on"
+				       : "; ended without exit, the tally is whole up to there"
 			     : "");
 	for (size_t i = 0; i < run->n_tallies; i++) {
 		const struct found *f = &run->tallies[i];

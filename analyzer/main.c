@@ -24,7 +24,8 @@ static const struct {
 static void usage(FILE *out)
 {
 	fputs("Usage: heaptally COMMAND [ARGUMENT...]\n"
-	      "Tallies the memory of a Rust-based JavaScript bundler by call-site and size class.\n\n",
+	      "Tallies the memory of a Rust-based JavaScript bundler by call-site and size "
+	      "class.\n\n",
 		out);
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
 		fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].what);

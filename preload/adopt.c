@@ -16,10 +16,10 @@
 #include "record.h"
 #include "tallyfile.h"
 
-#define MAX_HOOKS	 64u
-#define MAX_WAITING	 8u
-#define PROOF_MS	 500u
-#define PROOF_BLOCKS	 64u
+#define MAX_HOOKS        64u
+#define MAX_WAITING      8u
+#define PROOF_MS         500u
+#define PROOF_BLOCKS     64u
 #define TRAMPOLINE_BYTES 96u /* jump to the hook 14, moved instructions 64 at most, jump back 14 */
 
 typedef uintptr_t entry_function(uintptr_t, uintptr_t, uintptr_t, uintptr_t);
@@ -108,7 +108,8 @@ static inline uintptr_t hooked(struct hook *h, struct unwind_regs caller, uintpt
 	struct thread *t = record_enter();
 	if (t) {
 		if (result)
-			record_alloc(t, caller, (void *)result, q.bytes, q.bytes, align, HT_SOURCE_ADOPTED);
+			record_alloc(t, caller, (void *)result, q.bytes, q.bytes, align,
+				HT_SOURCE_ADOPTED);
 		else
 			record_failure(q.bytes);
 		record_leave(t);
@@ -117,11 +118,13 @@ static inline uintptr_t hooked(struct hook *h, struct unwind_regs caller, uintpt
 }
 
 #define EACH_HOOK(X)                                                                               \
-	X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15)      \
-	X(16) X(17) X(18) X(19) X(20) X(21) X(22) X(23) X(24) X(25) X(26) X(27) X(28) X(29) X(30)  \
-	X(31) X(32) X(33) X(34) X(35) X(36) X(37) X(38) X(39) X(40) X(41) X(42) X(43) X(44) X(45)  \
-	X(46) X(47) X(48) X(49) X(50) X(51) X(52) X(53) X(54) X(55) X(56) X(57) X(58) X(59) X(60)  \
-	X(61) X(62) X(63)
+	X(0)                                                                                       \
+	X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15) X(16)     \
+		X(17) X(18) X(19) X(20) X(21) X(22) X(23) X(24) X(25) X(26) X(27) X(28) X(29)      \
+			X(30) X(31) X(32) X(33) X(34) X(35) X(36) X(37) X(38) X(39) X(40) X(41)    \
+				X(42) X(43) X(44) X(45) X(46) X(47) X(48) X(49) X(50) X(51) X(52)  \
+					X(53) X(54) X(55) X(56) X(57) X(58) X(59) X(60) X(61)      \
+						X(62) X(63)
 #define DEFINE_HOOK(n)                                                                             \
 	static uintptr_t hook_##n(uintptr_t a, uintptr_t b, uintptr_t c, uintptr_t d)              \
 	{                                                                                          \
@@ -149,7 +152,9 @@ static uintptr_t call_alloc(const struct find_entry *e, uintptr_t bias, size_t b
 	case FIND_SIZE_ALIGN:
 		return f(bytes, align, 0, 0);
 	case FIND_SIZE_FLAGS:
-		return f(bytes, align_flags(align, bytes) | (e->role == FIND_ALLOC_ZEROED ? 0x40 : 0), 0, 0);
+		return f(bytes,
+			align_flags(align, bytes) | (e->role == FIND_ALLOC_ZEROED ? 0x40 : 0), 0,
+			0);
 	case FIND_COUNT_SIZE:
 		return f(1, bytes, 0, 0);
 	case FIND_ALIGN_SIZE:
@@ -159,8 +164,8 @@ static uintptr_t call_alloc(const struct find_entry *e, uintptr_t bias, size_t b
 	}
 }
 
-static uintptr_t call_realloc(
-	const struct find_entry *e, uintptr_t bias, uintptr_t p, size_t old, size_t bytes, size_t align)
+static uintptr_t call_realloc(const struct find_entry *e, uintptr_t bias, uintptr_t p, size_t old,
+	size_t bytes, size_t align)
 {
 	entry_function *f = (entry_function *)(bias + e->function);
 
@@ -255,7 +260,8 @@ static bool prove_realloc(const struct find_entry *r, const struct find_entry *a
 		memset((void *)p, (int)(0x11 + i), steps[i]);
 		for (unsigned k = 0; k < PROOF_BLOCKS; k++) {
 			others[k] = call_alloc(a, bias, least / (k + 1) + 1, 8);
-			if (!others[k] || (others[k] + least / (k + 1) >= p && others[k] < p + steps[i]))
+			if (!others[k] ||
+				(others[k] + least / (k + 1) >= p && others[k] < p + steps[i]))
 				return false;
 			memset((void *)others[k], 0xee, least / (k + 1) + 1);
 		}
@@ -421,8 +427,8 @@ static size_t move_instructions(uint8_t *to, const uint8_t *from, size_t least, 
  * the old function or the new one; none is in the middle of those bytes as long as the module has only just mapped
  * its first memory.
  */
-static bool hook_start(const struct find_entry *e, uintptr_t bias, entry_function *to, struct hook *h,
-	struct patches *patches)
+static bool hook_start(const struct find_entry *e, uintptr_t bias, entry_function *to,
+	struct hook *h, struct patches *patches)
 {
 	uint8_t *function = (uint8_t *)(bias + e->function), *near, *end;
 	uint64_t word;
@@ -478,8 +484,9 @@ static bool hook_entry(const struct find_result *found, const struct find_entry 
 	if (!e->by_slot || e->n_slots == 0)
 		return hook_start(e, m->bias, to, h, patches);
 	for (uint32_t i = 0; i < e->n_slots; i++)
-		if (e->slots[i] % 8 || !store(patches, (uint64_t *)(m->bias + e->slots[i]), (uintptr_t)to,
-					       in_relro(found, e->slots[i]) ? PROT_READ : 0))
+		if (e->slots[i] % 8 ||
+			!store(patches, (uint64_t *)(m->bias + e->slots[i]), (uintptr_t)to,
+				in_relro(found, e->slots[i]) ? PROT_READ : 0))
 			return false;
 	return true;
 }
@@ -508,11 +515,13 @@ static uint32_t hook_group(const struct find_result *found, uint8_t group, const
 /* Can this entry be hooked at all? Asked for all before the first is touched. */
 static bool hookable(const struct find_entry *e, uintptr_t bias)
 {
-	return (e->by_slot && e->n_slots > 0) || (e->movable >= 5 && ((bias + e->function) & 7) <= 3);
+	return (e->by_slot && e->n_slots > 0) ||
+	       (e->movable >= 5 && ((bias + e->function) & 7) <= 3);
 }
 
 /* A group is adopted whole or not at all: half an allocator would give wrong sums. */
-static bool group_is_sound(const struct find_result *found, uint8_t group, uint32_t proven, uintptr_t bias)
+static bool group_is_sound(
+	const struct find_result *found, uint8_t group, uint32_t proven, uintptr_t bias)
 {
 	uint32_t roles = 0;
 
@@ -536,7 +545,8 @@ static void adopt_module(const struct module *m)
 {
 	struct ht_module *out = &tally.modules[m->index];
 	struct find_memory memory = {scratch_map, sys_unmap};
-	struct find_result *found = sys_map_shared(sizeof(*found)); /* the child of the proof reads it */
+	struct find_result *found =
+		sys_map_shared(sizeof(*found)); /* the child of the proof reads it */
 	struct find_image image = {.loaded = true, .bias = m->bias};
 
 	if (!found)

@@ -29,7 +29,8 @@ void *bootstrap_alloc(size_t bytes, size_t alignment)
 		end = (at + bytes + 15) & ~(size_t)15;
 		if (end > ARENA_BYTES)
 			return NULL;
-	} while (!__atomic_compare_exchange_n(&used, &old, end, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+	} while (!__atomic_compare_exchange_n(
+		&used, &old, end, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
 	((struct block *)(arena + at))[-1].bytes = bytes;
 	__atomic_add_fetch(&n_allocs, 1, __ATOMIC_RELAXED);
 	__atomic_add_fetch(&n_bytes, bytes, __ATOMIC_RELAXED);

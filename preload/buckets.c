@@ -23,7 +23,8 @@ static inline bool bucket_match(uint32_t record, const void *key)
 
 static inline uint64_t bucket_hash_key(const struct ht_bucket *k)
 {
-	return index_hash(k->site, (uint64_t)k->size_class << 16 | (uint64_t)k->align << 8 | k->source);
+	return index_hash(
+		k->site, (uint64_t)k->size_class << 16 | (uint64_t)k->align << 8 | k->source);
 }
 
 static uint64_t bucket_hash(uint32_t record)
@@ -166,7 +167,8 @@ uint32_t buckets_get(struct thread *t, uint32_t site, uint32_t size_class, uint8
 	enum ht_source source, struct ht_counters **counters)
 {
 	uint64_t key = (uint64_t)site << 32 | size_class << 16 | (uint32_t)align << 8 | source;
-	struct thread_bucket *cached = &t->buckets[(key * 0x9e3779b97f4a7c15u) >> (64 - THREAD_BUCKET_BITS)];
+	struct thread_bucket *cached =
+		&t->buckets[(key * 0x9e3779b97f4a7c15u) >> (64 - THREAD_BUCKET_BITS)];
 
 	if (likely(cached->key == key && cached->counters)) {
 		*counters = cached->counters;
@@ -197,7 +199,8 @@ void buckets_regrown(uint32_t from, uint32_t to, uint64_t from_bytes, uint64_t t
 void buckets_chain_step(
 	uint32_t origin, uint64_t from_bytes, uint64_t to_bytes, bool first, uint64_t copied_bytes)
 {
-	struct ht_chain *from = first ? NULL : chain_of(origin, from_bytes), *to = chain_of(origin, to_bytes);
+	struct ht_chain *from = first ? NULL : chain_of(origin, from_bytes),
+			*to = chain_of(origin, to_bytes);
 
 	if (from)
 		add(&from->now, (uint64_t)-1);

@@ -253,7 +253,8 @@ static struct reg_rule *rule_of(struct row *row, uint64_t reg, const struct cie 
 	return reg == cie->ra_reg ? &row->ra : NULL;
 }
 
-static void set_rule(struct row *row, const struct cie *cie, uint64_t reg, enum place place, int64_t offset)
+static void set_rule(
+	struct row *row, const struct cie *cie, uint64_t reg, enum place place, int64_t offset)
 {
 	struct reg_rule *r = rule_of(row, reg, cie);
 
@@ -288,8 +289,8 @@ static bool read_expression(struct cursor *c, int64_t *offset, uint64_t *reg, bo
 }
 
 /* Runs instructions until the row for pc is complete. 0 or -1. */
-static int run(struct cursor c, const struct cie *cie, uintptr_t loc, uintptr_t pc, const struct row *initial,
-	struct row *row)
+static int run(struct cursor c, const struct cie *cie, uintptr_t loc, uintptr_t pc,
+	const struct row *initial, struct row *row)
 {
 	struct row stack[STATES];
 	unsigned depth = 0;
@@ -337,7 +338,8 @@ static int run(struct cursor c, const struct cie *cie, uintptr_t loc, uintptr_t 
 			break;
 		case OP_GNU_NEGATIVE_OFFSET:
 			reg = get_uleb(&c);
-			set_rule(row, cie, reg, PLACE_CFA, -(int64_t)get_uleb(&c) * cie->data_align);
+			set_rule(
+				row, cie, reg, PLACE_CFA, -(int64_t)get_uleb(&c) * cie->data_align);
 			break;
 		case OP_RESTORE:
 		case OP_RESTORE_EXTENDED: {
@@ -402,7 +404,8 @@ static int run(struct cursor c, const struct cie *cie, uintptr_t loc, uintptr_t 
 		case OP_EXPRESSION: {
 			uint64_t base;
 			reg = get_uleb(&c);
-			if (read_expression(&c, &offset, &base, &deref) && !deref && base == REG_RBP)
+			if (read_expression(&c, &offset, &base, &deref) && !deref &&
+				base == REG_RBP)
 				set_rule(row, cie, reg, PLACE_BP, offset);
 			else
 				set_rule(row, cie, reg, PLACE_COMPLEX, 0);
@@ -462,7 +465,8 @@ static struct cfi_rule boil_down(const struct row *row)
 }
 
 /* The search table of a .eh_frame_hdr: pairs of (function start, FDE), both relative to the header. */
-static bool open_table(const uint8_t *header, const uint8_t *limit, const uint8_t **table, uint64_t *count)
+static bool open_table(
+	const uint8_t *header, const uint8_t *limit, const uint8_t **table, uint64_t *count)
 {
 	struct cursor c = {header, limit, false};
 

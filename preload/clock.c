@@ -4,11 +4,12 @@
 
 #include <string.h>
 
-#define FIRST_POINT_NS	 100000u      /* time between points at the start; doubles whenever the timeline is full */
-#define EXACT_BELOW	 (16u << 20)  /* below this many live bytes every change is flushed at once */
-#define ROW_SHARE	 1024	      /* a record gets a history row when it holds peak / ROW_SHARE */
-#define ROW_LEAST_BYTES	 (64 << 10)
-#define ROW_MASK	 0xffffffu
+#define FIRST_POINT_NS                                                                             \
+	100000u /* time between points at the start; doubles whenever the timeline is full */
+#define EXACT_BELOW     (16u << 20) /* below this many live bytes every change is flushed at once */
+#define ROW_SHARE       1024        /* a record gets a history row when it holds peak / ROW_SHARE */
+#define ROW_LEAST_BYTES (64 << 10)
+#define ROW_MASK        0xffffffu
 
 uint64_t clock_next_point;
 static struct sys_lock point_lock, row_lock;
@@ -42,8 +43,8 @@ void clock_flush(struct thread *t, uint64_t now)
 	t->unflushed_bytes = 0;
 	if ((int64_t)live > (int64_t)peak) {
 		while ((int64_t)live > (int64_t)peak &&
-			!__atomic_compare_exchange_n(
-				&h->peak_bytes, &peak, live, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+			!__atomic_compare_exchange_n(&h->peak_bytes, &peak, live, true,
+				__ATOMIC_RELAXED, __ATOMIC_RELAXED))
 			;
 		__atomic_store_n(&h->peak_ticks, now, __ATOMIC_RELAXED);
 		__atomic_store_n(&h->rising, 1, __ATOMIC_RELAXED);
@@ -57,7 +58,8 @@ void clock_flush(struct thread *t, uint64_t now)
 	if ((int64_t)live > (int64_t)__atomic_load_n(&live_max, __ATOMIC_RELAXED))
 		__atomic_store_n(&live_max, live, __ATOMIC_RELAXED);
 	/* live/256 is shared by all threads, and each may be that far off in either direction */
-	t->flush_bytes = live < EXACT_BELOW || (int64_t)live < 0 ? 0 : (live >> 9) / threads_count();
+	t->flush_bytes =
+		live < EXACT_BELOW || (int64_t)live < 0 ? 0 : (live >> 9) / threads_count();
 }
 
 static void bring_forward(struct ht_history *row, uint32_t generation)
@@ -92,16 +94,19 @@ static uint32_t new_row(uint32_t bucket, uint32_t chunk)
 COLD void clock_catch_up(uint32_t bucket, struct ht_counters *c)
 {
 	struct ht_header *h = tally.header;
-	uint64_t stamp = __atomic_load_n(&h->stamp, __ATOMIC_RELAXED), row_number = c->stamp_row & ROW_MASK;
+	uint64_t stamp = __atomic_load_n(&h->stamp, __ATOMIC_RELAXED),
+		 row_number = c->stamp_row & ROW_MASK;
 
 	if (c->stamp_row >> 24 < __atomic_load_n(&h->peak_stamp, __ATOMIC_RELAXED)) {
 		c->peak_count = c->live_count;
 		c->peak_bytes = c->live_bytes;
 	}
 	uint64_t held = (uint64_t)(c->live_bytes < 0 ? -c->live_bytes : c->live_bytes);
-	if (row_number == HT_NO_ROW && held >= ROW_LEAST_BYTES && held >= h->peak_bytes / ROW_SHARE &&
-		c >= tally.counters && c < tally.counters + (size_t)h->n_chunks * HT_CHUNK_RECORDS)
-		row_number = new_row(bucket, (uint32_t)((size_t)(c - tally.counters) / HT_CHUNK_RECORDS));
+	if (row_number == HT_NO_ROW && held >= ROW_LEAST_BYTES &&
+		held >= h->peak_bytes / ROW_SHARE && c >= tally.counters &&
+		c < tally.counters + (size_t)h->n_chunks * HT_CHUNK_RECORDS)
+		row_number = new_row(
+			bucket, (uint32_t)((size_t)(c - tally.counters) / HT_CHUNK_RECORDS));
 	if (row_number != HT_NO_ROW) {
 		struct ht_history *row = &tally.history[row_number];
 		/* acquire: the count belongs to this generation or a later one, never to one before */

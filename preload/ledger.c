@@ -12,9 +12,10 @@
 #include "format.h"
 #include "sys.h"
 
-#define REGION_BITS   12u
-#define KEY_BITS      (REGION_BITS - 3) /* pointers are multiples of 8: mimalloc's and jemalloc's small ones */
-#define TOP_BITS      15u		/* of 47-bit addresses: one table of regions per 4 GiB */
+#define REGION_BITS 12u
+#define KEY_BITS                                                                                   \
+	(REGION_BITS - 3) /* pointers are multiples of 8: mimalloc's and jemalloc's small ones */
+#define TOP_BITS      15u /* of 47-bit addresses: one table of regions per 4 GiB */
 #define TABLE_REGIONS (1u << (32 - REGION_BITS))
 #define MIN_LOG2      1u
 #define SLAB_BYTES    SYS_HUGE_BYTES
@@ -27,8 +28,8 @@ struct slot {
 	uint64_t a, b;
 };
 #define A_KEY(a)   ((uint32_t)(a)&0x1ff)
-#define A_USED	   (1ull << 13)
-#define A_SIDE	   (1ull << 14)
+#define A_USED     (1ull << 13)
+#define A_SIDE     (1ull << 14)
 #define A_CLASS(a) ((uint32_t)((a) >> 15) & 0x1ff)
 #define A_REF(a)   ((uint32_t)((a) >> 24) & 0x3fffff)
 #define A_REST(a)  ((a) >> 46)
@@ -125,7 +126,8 @@ static COLD struct region *new_regions(uintptr_t pointer)
 	if (!fresh)
 		return NULL;
 	/* release: the zeroed table is there for whoever sees it; the loser of a race takes the winner's */
-	if (!__atomic_compare_exchange_n(top, &none, fresh, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
+	if (!__atomic_compare_exchange_n(
+		    top, &none, fresh, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
 		sys_unmap(fresh, sizeof(struct region) * TABLE_REGIONS);
 		return none;
 	}
@@ -220,13 +222,15 @@ static bool pack(uintptr_t pointer, const struct ledger_entry *e, struct slot *s
 		if (ref == 0)
 			return false;
 	}
-	s->a = key_of(pointer) | A_USED | side | (uint64_t)e->size_class << 15 | ref << 24 | rest << 46;
-	s->b = (e->thread & ((1u << LEDGER_THREAD_BITS) - 1)) | e->birth_ticks >> LEDGER_BIRTH_SHIFT
-									   << LEDGER_THREAD_BITS;
+	s->a = key_of(pointer) | A_USED | side | (uint64_t)e->size_class << 15 | ref << 24 |
+	       rest << 46;
+	s->b = (e->thread & ((1u << LEDGER_THREAD_BITS) - 1)) |
+	       e->birth_ticks >> LEDGER_BIRTH_SHIFT << LEDGER_THREAD_BITS;
 	return true;
 }
 
-enum ledger_result ledger_put(uintptr_t pointer, const struct ledger_entry *e, struct ledger_entry *old)
+enum ledger_result ledger_put(
+	uintptr_t pointer, const struct ledger_entry *e, struct ledger_entry *old)
 {
 	struct region *r = region_of(pointer, true);
 	enum ledger_result result = LEDGER_OK;
@@ -275,7 +279,8 @@ bool ledger_take(uintptr_t pointer, struct ledger_entry *e)
 		goto absent;
 	/* Close the hole: move back what was pushed past it. */
 	uint32_t last = hole;
-	for (uint32_t at = (hole + 1) & mask; at != last && (r->slots[at].a & A_USED); at = (at + 1) & mask) {
+	for (uint32_t at = (hole + 1) & mask; at != last && (r->slots[at].a & A_USED);
+		at = (at + 1) & mask) {
 		uint32_t wanted = home(A_KEY(r->slots[at].a), r->log2);
 		if (((at - wanted) & mask) >= ((at - hole) & mask)) {
 			r->slots[hole] = r->slots[at];

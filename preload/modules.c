@@ -20,7 +20,8 @@
  * binding has one per 130 KB, ordinary builds one per 100 to 500 bytes. */
 #define SPARSE_CODE_BYTES 16384u
 
-static struct module *modules; /* append-only; entry i is module i of the tally; 0 is the pseudo module */
+static struct module
+	*modules; /* append-only; entry i is module i of the tally; 0 is the pseudo module */
 static uint32_t n_modules;
 static struct sys_lock add_lock;
 static const struct module *self_module;
@@ -34,7 +35,8 @@ static void read_notes(const uint8_t *at, const uint8_t *end, struct ht_module *
 
 		if (desc > end || note->n_descsz > (size_t)(end - desc))
 			return;
-		if (note->n_type == NT_GNU_BUILD_ID && note->n_namesz == 4 && memcmp(name, "GNU", 4) == 0) {
+		if (note->n_type == NT_GNU_BUILD_ID && note->n_namesz == 4 &&
+			memcmp(name, "GNU", 4) == 0) {
 			out->build_id_bytes = note->n_descsz < sizeof(out->build_id)
 						      ? (uint8_t)note->n_descsz
 						      : (uint8_t)sizeof(out->build_id);
@@ -47,7 +49,7 @@ static void read_notes(const uint8_t *at, const uint8_t *end, struct ht_module *
 
 /* The program headers of the object around `found`. The loader gives the executable's by segment, so its own place is
  * told by the kernel; libraries are one mapping that starts with the ELF header. */
-static const ElfW(Phdr) *program_headers(const struct dl_find_object *found, size_t *count)
+static const ElfW(Phdr) * program_headers(const struct dl_find_object *found, size_t *count)
 {
 	const ElfW(Ehdr) *elf = found->dlfo_map_start;
 
@@ -173,12 +175,13 @@ const struct module *modules_find(uintptr_t pc)
 	return m ? m : add(pc);
 }
 
-const ElfW(Phdr) *modules_headers(const struct module *m, size_t *count)
+const ElfW(Phdr) * modules_headers(const struct module *m, size_t *count)
 {
 	struct dl_find_object found;
 
 	*count = 0;
-	return _dl_find_object((void *)m->probe, &found) == 0 ? program_headers(&found, count) : NULL;
+	return _dl_find_object((void *)m->probe, &found) == 0 ? program_headers(&found, count)
+							      : NULL;
 }
 
 const struct module *modules_self(void)

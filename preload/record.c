@@ -15,15 +15,16 @@
 #include "unwind_slow.h"
 
 #define DEFAULT_MIN_BYTES 1000000u
-#define DEFAULT_DEPTH	  512u
-#define OFF		  UINT64_MAX /* gate version of a process that is not recorded */
-#define THREAD_END_ROUNDS 4u	     /* glibc's PTHREAD_DESTRUCTOR_ITERATIONS */
+#define DEFAULT_DEPTH     512u
+#define OFF               UINT64_MAX /* gate version of a process that is not recorded */
+#define THREAD_END_ROUNDS 4u         /* glibc's PTHREAD_DESTRUCTOR_ITERATIONS */
 
 static struct record_gate no_gate;
 struct record_gate *record_gate = &no_gate;
 _Thread_local struct record_self record_self __attribute__((tls_model("initial-exec")));
 
-static uint64_t versions = RECORD_MUTED; /* the last version given out in this process and its ancestors */
+static uint64_t versions =
+	RECORD_MUTED;            /* the last version given out in this process and its ancestors */
 static uint64_t process_version; /* the version with which this process began */
 static uint32_t generation;
 static uint32_t starting_pid; /* who is initialising; 0: nobody */
@@ -32,7 +33,7 @@ static bool have_thread_key;
 static uint64_t min_bytes = DEFAULT_MIN_BYTES;
 static char directory[4096];
 static char program[256];
-static char exe[4096]; /* kept: a forked child may have left for a place without /proc */
+static char exe[4096];       /* kept: a forked child may have left for a place without /proc */
 static bool selected = true; /* HEAPTALLY_ONLY matches */
 static bool kept;
 
@@ -150,8 +151,8 @@ static bool start_tables(void)
 	if (depth == 0 || depth > UNWIND_MAX_DEPTH)
 		depth = depth ? UNWIND_MAX_DEPTH : DEFAULT_DEPTH;
 	describe_process(tally.header);
-	if (!modules_init() || !site_tree_init() || !buckets_init() || !ledger_init() || !threads_init() ||
-		!unwind_init(depth) || !clock_init())
+	if (!modules_init() || !site_tree_init() || !buckets_init() || !ledger_init() ||
+		!threads_init() || !unwind_init(depth) || !clock_init())
 		return false;
 	tally.header->stack_depth = depth;
 	kept = min_bytes == 0;
@@ -171,9 +172,8 @@ static COLD bool start_process(void)
 	uint32_t pid = sys_pid(), nobody = __atomic_load_n(&starting_pid, __ATOMIC_RELAXED);
 
 	/* A number that is not ours was left by a parent that forked at just that moment. */
-	if (nobody == pid ||
-		!__atomic_compare_exchange_n(
-			&starting_pid, &nobody, pid, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+	if (nobody == pid || !__atomic_compare_exchange_n(&starting_pid, &nobody, pid, false,
+				     __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
 		return false;
 	if (record_gate == &no_gate) {
 		struct record_gate *gate = sys_map_wiped_on_fork();
@@ -326,8 +326,8 @@ static void enter_in_ledger(struct thread *t, void *p, const struct ledger_entry
 }
 
 /* What an allocation and the arrival of a realloc have in common. */
-static inline void count_arrival(struct thread *t, uint32_t bucket, struct ht_counters *c, uint64_t bytes,
-	uint64_t usable_bytes)
+static inline void count_arrival(struct thread *t, uint32_t bucket, struct ht_counters *c,
+	uint64_t bytes, uint64_t usable_bytes)
 {
 	clock_touch(bucket, c);
 	c->live_count++;
@@ -397,7 +397,8 @@ void record_unknown_free(void)
 {
 	struct ht_header *h = tally.header;
 
-	__atomic_fetch_add(generation ? &h->inherited_frees : &h->unknown_frees, 1, __ATOMIC_RELAXED);
+	__atomic_fetch_add(
+		generation ? &h->inherited_frees : &h->unknown_frees, 1, __ATOMIC_RELAXED);
 }
 
 void record_free(struct thread *t, void *p, const struct ledger_entry *e)
@@ -408,12 +409,14 @@ void record_free(struct thread *t, void *p, const struct ledger_entry *e)
 
 	count_free(t, e, p == t->last_alloc && own, now);
 	if (p == t->last_alloc)
-		t->last_alloc = NULL; /* whoever gets this address next, it is not what was allocated last here */
+		t->last_alloc =
+			NULL; /* whoever gets this address next, it is not what was allocated last here */
 	after_event(t, now);
 }
 
-static void count_regrow(struct thread *t, struct unwind_regs regs, void *p, const struct ledger_entry *e,
-	void *q, uint64_t bytes, uint64_t usable_bytes, uint8_t align, enum ht_source source)
+static void count_regrow(struct thread *t, struct unwind_regs regs, void *p,
+	const struct ledger_entry *e, void *q, uint64_t bytes, uint64_t usable_bytes, uint8_t align,
+	enum ht_source source)
 {
 	uint64_t now = sys_ticks();
 	struct ht_counters *c;

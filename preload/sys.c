@@ -30,8 +30,8 @@ static inline long call6(long n, long a, long b, long c, long d, long e, long f)
 	return result;
 }
 
-#define call(n, ...)			  call_n(n, ##__VA_ARGS__, 0, 0, 0, 0, 0, 0)
-#define call_n(n, a, b, c, d, e, f, ...) \
+#define call(n, ...) call_n(n, ##__VA_ARGS__, 0, 0, 0, 0, 0, 0)
+#define call_n(n, a, b, c, d, e, f, ...)                                                           \
 	call6(n, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
 
 static uint64_t clock_ns(clockid_t clock)
@@ -54,7 +54,8 @@ static void *map_anonymous(size_t bytes, int prot, int flags)
 
 void *sys_map_shared(size_t bytes)
 {
-	long p = call(SYS_mmap, 0, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	long p =
+		call(SYS_mmap, 0, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
 	return p < 0 && p > -4096 ? NULL : (void *)p;
 }
@@ -66,7 +67,8 @@ void *sys_map_near(uintptr_t address, size_t bytes)
 	/* Below the module first, then above: the kernel takes a hint when the place is free. */
 	for (uintptr_t away = stride; away < reach; away += stride)
 		for (int above = 0; above < 2; above++) {
-			uintptr_t hint = (above ? address + away : address - away) & ~(SYS_PAGE_BYTES - 1);
+			uintptr_t hint =
+				(above ? address + away : address - away) & ~(SYS_PAGE_BYTES - 1);
 			long p = call(SYS_mmap, hint, bytes, PROT_READ | PROT_WRITE,
 				MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
 			if (p == (long)hint)
@@ -195,7 +197,8 @@ void sys_unmap(void *start, size_t bytes)
 
 void *sys_map_wiped_on_fork(void)
 {
-	long p = call(SYS_mmap, 0, SYS_PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	long p = call(SYS_mmap, 0, SYS_PAGE_BYTES, PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (p < 0 && p > -4096)
 		return NULL;
@@ -208,7 +211,8 @@ void *sys_map_wiped_on_fork(void)
 
 int sys_map_file(void *at, size_t bytes, int fd, uint64_t offset)
 {
-	long p = call(SYS_mmap, at, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, offset);
+	long p = call(
+		SYS_mmap, at, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, offset);
 
 	if (p < 0 && p > -4096)
 		return (int)p;
@@ -218,7 +222,8 @@ int sys_map_file(void *at, size_t bytes, int fd, uint64_t offset)
 
 int sys_file_unnamed(const char *directory)
 {
-	return (int)call(SYS_openat, AT_FDCWD, directory, O_TMPFILE | O_RDWR | O_CLOEXEC, FILE_MODE);
+	return (int)call(
+		SYS_openat, AT_FDCWD, directory, O_TMPFILE | O_RDWR | O_CLOEXEC, FILE_MODE);
 }
 
 int sys_file_link(int fd, const char *path)
@@ -238,7 +243,8 @@ int sys_file_link(int fd, const char *path)
 
 int sys_file_create(const char *path)
 {
-	return (int)call(SYS_openat, AT_FDCWD, path, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, FILE_MODE);
+	return (int)call(
+		SYS_openat, AT_FDCWD, path, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, FILE_MODE);
 }
 
 int sys_file_allocate(int fd, uint64_t offset, uint64_t bytes)
@@ -257,7 +263,8 @@ int sys_file_allocate(int fd, uint64_t offset, uint64_t bytes)
 
 	for (uint64_t done = 0; done < bytes;) {
 		uint64_t left = bytes - done;
-		long w = call(SYS_pwrite64, fd, zeros, left < sizeof(zeros) ? left : sizeof(zeros), offset + done);
+		long w = call(SYS_pwrite64, fd, zeros, left < sizeof(zeros) ? left : sizeof(zeros),
+			offset + done);
 		if (w == -EINTR)
 			continue;
 		if (w <= 0)
@@ -299,7 +306,8 @@ void sys_file_write_whole(const char *part, const char *path, const void *data, 
 
 	if (call(SYS_prlimit64, 0, RLIMIT_FSIZE, 0, &limit) == 0 && bytes > limit.rlim_cur)
 		return;
-	fd = (int)call(SYS_openat, AT_FDCWD, part, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, FILE_MODE);
+	fd = (int)call(
+		SYS_openat, AT_FDCWD, part, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, FILE_MODE);
 	if (fd < 0)
 		return;
 	long written = call(SYS_write, fd, data, bytes);
@@ -399,7 +407,8 @@ bool sys_trylock(struct sys_lock *lock)
 	int free = 0;
 
 	/* acquire: what the holder before us wrote is visible */
-	return __atomic_compare_exchange_n(&lock->state, &free, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+	return __atomic_compare_exchange_n(
+		&lock->state, &free, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
 }
 
 void sys_lock(struct sys_lock *lock)

@@ -69,7 +69,8 @@ static bool is_our_file(int fd)
 {
 	struct stat st;
 
-	return fd >= 0 && sys_file_stat(fd, &st) == 0 && st.st_dev == file_device && st.st_ino == file_inode;
+	return fd >= 0 && sys_file_stat(fd, &st) == 0 && st.st_dev == file_device &&
+	       st.st_ino == file_inode;
 }
 
 /* The host may have closed our descriptor and opened something else under its number: look before each use. */
@@ -130,7 +131,8 @@ static bool reserve_sections(unsigned shrink)
 		if (max < layout[i].first_records)
 			max = layout[i].first_records;
 		s->record_bytes = layout[i].record_bytes;
-		s->first_bytes = round_up((uint64_t)layout[i].first_records * s->record_bytes, unit);
+		s->first_bytes =
+			round_up((uint64_t)layout[i].first_records * s->record_bytes, unit);
 		s->reserved_bytes = round_up((uint64_t)max * s->record_bytes, unit);
 		s->max_records = max;
 		s->mapped_bytes = 0;

@@ -47,7 +47,8 @@ struct thread *threads_attach(void)
 	} else {
 		t = sys_reserve(sizeof(*t));
 		if (t)
-			t->chunks = sys_reserve(sizeof(t->chunks[0]) * (MAX_BUCKETS / HT_CHUNK_RECORDS));
+			t->chunks = sys_reserve(
+				sizeof(t->chunks[0]) * (MAX_BUCKETS / HT_CHUNK_RECORDS));
 		if (!t || !t->chunks) {
 			if (t)
 				sys_unmap(t, sizeof(*t));

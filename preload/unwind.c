@@ -18,20 +18,20 @@
 /* What to do at an address: enum cfi_kind, or one of these. */
 enum {
 	RULE_FRAME_POINTER = 8, /* no table covers the code: rbp is its frame, or the stack ends */
-	RULE_NO_TABLES = 9,	/* the whole module has none */
-	RULE_BROKEN = 10,	/* no code at all */
+	RULE_NO_TABLES = 9,     /* the whole module has none */
+	RULE_BROKEN = 10,       /* no code at all */
 };
 
 #define MAX_FRAME_BYTES (16ul << 20)
-#define DEFAULT_RULES	(1u << 15)
-#define FORGOTTEN	1u /* a slot whose module is gone */
+#define DEFAULT_RULES   (1u << 15)
+#define FORGOTTEN       1u /* a slot whose module is gone */
 
 /* A rule packed into 64 bits: kind 4, bp mode 2, after_call 1, module 16, cfa offset 21, bp offset 20. */
-#define RULE_KIND(r)	   ((uint32_t)(r)&15u)
-#define RULE_BP(r)	   ((uint32_t)((r) >> 4) & 3u)
+#define RULE_KIND(r)       ((uint32_t)(r)&15u)
+#define RULE_BP(r)         ((uint32_t)((r) >> 4) & 3u)
 #define RULE_AFTER_CALL(r) ((uint32_t)((r) >> 6) & 1u)
-#define RULE_MODULE(r)	   ((uint16_t)((r) >> 7))
-#define RULE_CFA(r)	   ((int64_t)((r) << 20) >> 43)
+#define RULE_MODULE(r)     ((uint16_t)((r) >> 7))
+#define RULE_CFA(r)        ((int64_t)((r) << 20) >> 43)
 #define RULE_BP_OFFSET(r)  ((int64_t)(r) >> 44)
 
 struct rule_table {
@@ -50,8 +50,9 @@ static uint32_t base_sites[HT_PSEUDO_COUNT]; /* what stacks hang on whose outer 
 
 static uint64_t rule_pack(uint32_t kind, struct cfi_rule c, bool after_call, uint16_t module)
 {
-	return (uint64_t)kind | (uint64_t)c.bp << 4 | (uint64_t)after_call << 6 | (uint64_t)module << 7 |
-	       ((uint64_t)(uint32_t)c.cfa_offset & 0x1fffff) << 23 | (uint64_t)(int64_t)c.bp_offset << 44;
+	return (uint64_t)kind | (uint64_t)c.bp << 4 | (uint64_t)after_call << 6 |
+	       (uint64_t)module << 7 | ((uint64_t)(uint32_t)c.cfa_offset & 0x1fffff) << 23 |
+	       (uint64_t)(int64_t)c.bp_offset << 44;
 }
 
 /* Do the bytes before a return address read as a call? */
@@ -63,7 +64,8 @@ static bool follows_call(uintptr_t ip)
 		return false;
 	if (b[-5] == 0xe8) /* call rel32 */
 		return true;
-	for (int n = 2; n <= 7; n++) /* call r/m: FF /2 with 0, 1 or 4 bytes of SIB and displacement */
+	for (int n = 2; n <= 7;
+		n++) /* call r/m: FF /2 with 0, 1 or 4 bytes of SIB and displacement */
 		if (b[-n] == 0xff && ((b[-n + 1] >> 3) & 7) == 2)
 			return true;
 	return false;
@@ -76,7 +78,8 @@ static uint64_t rule_make(uintptr_t ip)
 	struct cfi_rule c;
 
 	if (!m)
-		return rule_pack(sys_readable(ip - 1) ? RULE_FRAME_POINTER : RULE_BROKEN, none, follows_call(ip), 0);
+		return rule_pack(sys_readable(ip - 1) ? RULE_FRAME_POINTER : RULE_BROKEN, none,
+			follows_call(ip), 0);
 	if (!m->frame_header)
 		return rule_pack(RULE_NO_TABLES, none, follows_call(ip), m->index);
 	c = cfi_find(m->frame_header, (const uint8_t *)m->end, ip - 1);
@@ -189,7 +192,8 @@ static inline uintptr_t word(uintptr_t address)
 	return *(const volatile uintptr_t *)address;
 }
 
-static NOINLINE enum step step_rare(struct unwinder *u, struct unwind_frame *f, struct unwind_regs *out)
+static NOINLINE enum step step_rare(
+	struct unwinder *u, struct unwind_frame *f, struct unwind_regs *out)
 {
 	const struct unwind_regs r = f->regs;
 
@@ -211,7 +215,8 @@ static NOINLINE enum step step_rare(struct unwinder *u, struct unwind_frame *f, 
 	case RULE_FRAME_POINTER:
 		if (r.bp == 0) /* how the ABI marks the outermost frame: the loader's entry */
 			return STEP_END;
-		if (r.bp < r.sp || r.bp - r.sp > MAX_FRAME_BYTES || !readable(u, r.bp) || !readable(u, r.bp + 8))
+		if (r.bp < r.sp || r.bp - r.sp > MAX_FRAME_BYTES || !readable(u, r.bp) ||
+			!readable(u, r.bp + 8))
 			return STEP_BROKEN;
 		out->ip = word(r.bp + 8);
 		out->sp = r.bp + 16;
@@ -223,7 +228,8 @@ static NOINLINE enum step step_rare(struct unwinder *u, struct unwind_frame *f, 
 }
 
 /* From a frame to its caller. Fills f->bp_slot. */
-static inline __attribute__((always_inline)) enum step step(struct unwinder *u, struct unwind_frame *f, struct unwind_regs *out)
+static inline __attribute__((always_inline)) enum step step(
+	struct unwinder *u, struct unwind_frame *f, struct unwind_regs *out)
 {
 	const struct unwind_regs r = f->regs;
 	uint64_t rule = f->rule;
@@ -249,7 +255,8 @@ static inline __attribute__((always_inline)) enum step step(struct unwinder *u, 
 	if (unlikely(!readable(u, cfa - 8)))
 		return STEP_BROKEN;
 	if (RULE_BP(rule) != CFI_BP_SAME) {
-		f->bp_slot = (RULE_BP(rule) == CFI_BP_AT_CFA ? cfa : r.bp) + (uintptr_t)RULE_BP_OFFSET(rule);
+		f->bp_slot = (RULE_BP(rule) == CFI_BP_AT_CFA ? cfa : r.bp) +
+			     (uintptr_t)RULE_BP_OFFSET(rule);
 		if (unlikely(!readable(u, f->bp_slot)))
 			return STEP_BROKEN;
 		out->bp = word(f->bp_slot);
@@ -262,7 +269,8 @@ static inline __attribute__((always_inline)) enum step step(struct unwinder *u, 
 }
 
 /* For places where it is not worth being inlined. */
-static NOINLINE enum step step_out(struct unwinder *u, struct unwind_frame *f, struct unwind_regs *out)
+static NOINLINE enum step step_out(
+	struct unwinder *u, struct unwind_frame *f, struct unwind_regs *out)
 {
 	return step(u, f, out);
 }
@@ -279,7 +287,8 @@ static inline bool unchanged(struct unwinder *u, uint32_t at)
 	const struct unwind_regs *next = &u->frames[at - 1].regs;
 
 	if (likely(RULE_KIND(f->rule) == CFI_CFA_RSP || RULE_KIND(f->rule) == CFI_CFA_RBP))
-		return word(next->sp - 8) == next->ip && (f->bp_slot == 0 || word(f->bp_slot) == next->bp);
+		return word(next->sp - 8) == next->ip &&
+		       (f->bp_slot == 0 || word(f->bp_slot) == next->bp);
 	struct unwind_regs now;
 	return step_out(u, f, &now) == STEP_OK && same_regs(&now, next);
 }
@@ -306,12 +315,14 @@ static inline uint64_t thread_rule(struct thread *t, uintptr_t ip)
 	struct thread_frame *f = frame_of(t, ip);
 
 	if (unlikely(f->ip != ip))
-		*f = (struct thread_frame){.ip = ip, .rule = rule_of(ip), .parents = {UINT32_MAX, UINT32_MAX}};
+		*f = (struct thread_frame){
+			.ip = ip, .rule = rule_of(ip), .parents = {UINT32_MAX, UINT32_MAX}};
 	return f->rule;
 }
 
 /* The second level: as many pairs as fit. */
-static NOINLINE uint32_t site_of_pair(struct thread *t, uint32_t parent, uintptr_t ip, uint64_t rule)
+static NOINLINE uint32_t site_of_pair(
+	struct thread *t, uint32_t parent, uintptr_t ip, uint64_t rule)
 {
 	uint64_t hash = (ip ^ (uint64_t)parent << 20) * 0x9e3779b97f4a7c15u;
 	struct thread_site *cached = &t->sites[hash >> (64 - THREAD_SITE_BITS)];
@@ -346,7 +357,8 @@ static COLD uint32_t slow_site(struct thread *t, struct unwind_regs regs)
 
 	t->unwinder.depth = 0;
 	__atomic_fetch_add(&tally.header->slow_walks, 1, __ATOMIC_RELAXED);
-	if (n == 0 || ips[0] != regs.ip) { /* libunwind is not there or lost its way: keep what is sure */
+	if (n == 0 ||
+		ips[0] != regs.ip) { /* libunwind is not there or lost its way: keep what is sure */
 		ips[0] = regs.ip;
 		n = 1;
 		site = base_sites[HT_PSEUDO_BROKEN];

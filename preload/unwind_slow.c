@@ -34,7 +34,8 @@ void unwind_slow_load(void)
 	lib.step = dlsym(handle, NAME_OF(unw_step));
 	lib.get_reg = dlsym(handle, NAME_OF(unw_get_reg));
 	lib.is_signal_frame = dlsym(handle, NAME_OF(unw_is_signal_frame));
-	lib.loaded = lib.getcontext && lib.init_local && lib.step && lib.get_reg && lib.is_signal_frame;
+	lib.loaded =
+		lib.getcontext && lib.init_local && lib.step && lib.get_reg && lib.is_signal_frame;
 }
 
 uint32_t unwind_slow(uintptr_t from_sp, uintptr_t *ips, uint32_t max)
