@@ -8,7 +8,7 @@
 
 static _Alignas(64) unsigned char arena[ARENA_BYTES];
 static size_t used;
-static unsigned long n_allocs, n_bytes;
+static uint64_t n_allocs, n_bytes;
 
 struct block {
 	size_t bytes;
@@ -47,7 +47,7 @@ size_t bootstrap_usable(const void *p)
 	return ((const struct block *)p)[-1].bytes;
 }
 
-void bootstrap_counts(unsigned long *allocs, unsigned long *bytes)
+void bootstrap_counts(uint64_t *allocs, uint64_t *bytes)
 {
 	*allocs = __atomic_load_n(&n_allocs, __ATOMIC_RELAXED);
 	*bytes = __atomic_load_n(&n_bytes, __ATOMIC_RELAXED);

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* Zeroed; NULL when the arena is used up. */
 void *bootstrap_alloc(size_t bytes, size_t alignment);
@@ -15,6 +16,6 @@ bool bootstrap_owns(const void *p);
 size_t bootstrap_usable(const void *p);
 
 /* Allocations and bytes served, for the header of the tally. */
-void bootstrap_counts(unsigned long *allocs, unsigned long *bytes);
+void bootstrap_counts(uint64_t *allocs, uint64_t *bytes);
 
 #endif

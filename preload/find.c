@@ -850,25 +850,3 @@ int find_entries(struct find_result *result, const struct find_image *image,
 	sites_release(&s.sites);
 	return 0;
 }
-
-int find_leas(const struct find_image *image, uint64_t function,
-	void (*each)(void *arg, uint64_t vaddr), void *arg)
-{
-	struct elf_view view;
-	const char *why;
-	if (elf_open(&view, image, &why))
-		return -1;
-	for (unsigned i = 0; i < view.n_loads; i++) {
-		const struct elf_range *code = &view.loads[i];
-		for (size_t at = 0; (view.flags[i] & PF_X) && at + 7 <= code->n; at++) {
-			const uint8_t *p = code->bytes + at;
-			int32_t displacement;
-			if (p[1] != 0x8d || (p[0] & 0xfb) != 0x48 || (p[2] & 0xc7) != 5)
-				continue;
-			memcpy(&displacement, p + 3, 4);
-			if (code->vaddr + at + 7 + (uint64_t)(int64_t)displacement == function)
-				each(arg, code->vaddr + at);
-		}
-	}
-	return 0;
-}

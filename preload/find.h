@@ -127,13 +127,6 @@ struct find_result {
 int find_entries(struct find_result *result, const struct find_image *image,
 	const struct find_memory *memory);
 
-/*
- * Calls each() with the vaddr of every `lea function(%rip),%reg`, 7 bytes: with opcode 8B instead of 8D (its second
- * byte) and the distance to a slot as displacement it reads the slot again. Linkers do the opposite. -1: unreadable.
- */
-int find_leas(const struct find_image *image, uint64_t function,
-	void (*each)(void *arg, uint64_t vaddr), void *arg);
-
 const char *find_role_name(enum find_role role);
 /* "(size, align)" */
 const char *find_shape_name(enum find_shape shape);

@@ -7,6 +7,7 @@
 
 #include "adopt.h"
 #include "adopt_cache.h"
+#include "bootstrap.h"
 #include "buckets.h"
 #include "clock.h"
 #include "modules.h"
@@ -130,6 +131,9 @@ static void describe_process(struct ht_header *h)
 	h->pid = sys_pid();
 	h->parent_pid = sys_parent_pid();
 	h->generation = generation;
+	/* Served before there was a tally; a forked child has no part in it. */
+	if (generation == 0)
+		bootstrap_counts(&h->bootstrap_allocs, &h->bootstrap_bytes);
 	h->run = number_option("HEAPTALLY_RUN", 0);
 	h->program = tallyfile_string(program);
 	h->exe = tallyfile_string(exe);
