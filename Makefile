@@ -6,17 +6,20 @@ LIBDIR = $(PREFIX)/lib/heaptally
 BUILD = build
 
 CC = gcc
+CXX = g++
 CFLAGS = -O2 -g
 WARNINGS = -Wall -Wextra -Wvla -Wstrict-prototypes -Wmissing-prototypes
 ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE $(WARNINGS) $(CFLAGS) -MMD -MP
 SHIM_CFLAGS = -fPIC -fvisibility=hidden -fno-plt -ftls-model=initial-exec
 SHIM_LDFLAGS = -shared -Wl,--version-script=preload/libheaptally.map -Wl,-z,now -Wl,-z,relro -Wl,--build-id
 ANALYZER_CFLAGS = -Ianalyzer -DHEAPTALLY_VERSION='"$(VERSION)"' -DHEAPTALLY_LIBDIR='"$(LIBDIR)"'
-ANALYZER_LIBS = -ldw -lelf -ljansson -lzstd -liberty -lz
+ANALYZER_CXXFLAGS = -std=c++17 -Wall -Wextra $(CFLAGS) -MMD -MP -Ianalyzer
+ANALYZER_LIBS = -ldw -lelf -ljansson -lzstd -liberty -lz -lm -lstdc++
 
 SHIM_OBJECTS = $(patsubst %.c,$(BUILD)/%.o,$(wildcard preload/*.c))
 ANALYZER_OBJECTS = $(patsubst %.c,$(BUILD)/%.o,$(filter-out analyzer/main.c,\
 	$(wildcard analyzer/*.c analyzer/views/*.c analyzer/patterns/*.c)))
+ANALYZER_OBJECTS += $(BUILD)/analyzer/config.o
 # The finder of static allocators is pure: `heaptally scan` asks it what the shim would.
 ANALYZER_OBJECTS += $(patsubst %.c,$(BUILD)/%.o,$(wildcard preload/find*.c))
 UNIT_OBJECTS = $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/unit/*.c))
@@ -48,8 +51,12 @@ $(BUILD)/%.o: %.c
 	$(say) CC $<
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) $(ANALYZER_CFLAGS) -c -o $@ $<
+$(BUILD)/analyzer/config.o: analyzer/config.cpp
+	$(say) CXX $<
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CXX) $(ANALYZER_CXXFLAGS) -c -o $@ $<
 # what .incbin takes in
-$(BUILD)/analyzer/catalog.o: analyzer/catalog/plumbing.txt
+$(BUILD)/analyzer/catalog.o: analyzer/catalog/rust.toml analyzer/catalog/rspack.toml
 $(BUILD)/analyzer/views/svg.o: analyzer/views/flame.css analyzer/views/flame.js
 
 deps: ## install what building needs (Debian, root or sudo)
@@ -74,7 +81,12 @@ $(BUILD)/sanitized/%.o: %.c
 	$(say) CC $@
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) $(ANALYZER_CFLAGS) $(SANITIZE) -DFUZZ_STANDALONE -c -o $@ $<
+$(BUILD)/sanitized/analyzer/config.o: analyzer/config.cpp
+	$(say) CXX $@
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CXX) $(ANALYZER_CXXFLAGS) $(SANITIZE) -c -o $@ $<
 SANITIZED_OBJECTS = $(patsubst $(BUILD)/%,$(BUILD)/sanitized/%,$(ANALYZER_OBJECTS))
+$(BUILD)/sanitized/analyzer/catalog.o: analyzer/catalog/rust.toml analyzer/catalog/rspack.toml
 $(BUILD)/tests/heaptally-sanitized: $(BUILD)/sanitized/analyzer/main.o $(SANITIZED_OBJECTS)
 	$(say) LD $@
 	$(Q)mkdir -p $(@D)
@@ -95,10 +107,11 @@ $(BUILD)/bench/%: tests/bench/%.c
 	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -pthread -o $@ $<
 
 install: all ## to PREFIX, /usr/local by default
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(LIBDIR) $(DESTDIR)$(PREFIX)/share/man/man1 \
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(LIBDIR) $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/share/man/man1 \
 		$(DESTDIR)$(PREFIX)/share/man/man7
 	install $(BUILD)/heaptally $(DESTDIR)$(PREFIX)/bin
 	install -m 644 $(BUILD)/libheaptally.so $(DESTDIR)$(LIBDIR)
+	install -m 644 include/heaptally.h $(DESTDIR)$(PREFIX)/include
 	install -m 644 man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 644 man/*.7 $(DESTDIR)$(PREFIX)/share/man/man7
 

@@ -16,7 +16,11 @@ enum {
 int cmd_run(int argc, char **argv);
 int cmd_finish(int argc, char **argv);
 int cmd_report(int argc, char **argv);
+int cmd_advise(int argc, char **argv);
+int cmd_claims(int argc, char **argv);
 int cmd_flame(int argc, char **argv);
+int cmd_diff(int argc, char **argv);
+int cmd_check(int argc, char **argv);
 int cmd_scan(int argc, char **argv);
 
 /*

@@ -7,12 +7,11 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "catalog.h"
 #include "cmd.h"
-#include "profile.h"
+#include "output.h"
+#include "phases.h"
 #include "tally.h"
 #include "views/folded.h"
 #include "views/svg.h"
@@ -20,20 +19,16 @@
 struct options {
 	const char *tally, *output;
 	enum profile_metric metric;
+	bool metric_given;
+	const char *phase;
 	bool folded, all_frames;
 	const char **debug_files;
 	size_t n_debug_files;
 };
 
-/* An output file that is not there yet. */
-struct output {
-	FILE *file;
-	char *path; /* what it will be; NULL: written in place (standard output, a pipe, a device) */
-	char *part; /* where it is meanwhile */
-};
-
 enum {
 	OPT_METRIC = 0x100,
+	OPT_PHASE,
 	OPT_FOLDED,
 	OPT_ALL_FRAMES,
 	OPT_DEBUG_FILE,
@@ -46,6 +41,10 @@ static const struct argp_option flame_options[] = {
 		0},
 	{"metric", OPT_METRIC, "METRIC", 0,
 		"What widths stand for: peak (default), bytes, count, temporary or leaked", 0},
+	{"phase", OPT_PHASE, "NAME", 0,
+		"Only what happened in this phase, by bytes (the default), count or leaked, which "
+		"is what is live at its end",
+		0},
 	{"folded", OPT_FOLDED, NULL, 0, "Write folded stacks, for flamegraph.pl and speedscope", 0},
 	{"all-frames", OPT_ALL_FRAMES, NULL, 0, "Keep plumbing: allocator, containers, runtimes",
 		0},
@@ -70,6 +69,10 @@ static error_t flame_option(int key, char *arg, struct argp_state *state)
 				"unknown metric '%s': peak, bytes, count, temporary or leaked",
 				arg);
 		o->metric = (enum profile_metric)metric;
+		o->metric_given = true;
+		return 0;
+	case OPT_PHASE:
+		o->phase = arg;
 		return 0;
 	case OPT_FOLDED:
 		o->folded = true;
@@ -84,6 +87,14 @@ static error_t flame_option(int key, char *arg, struct argp_state *state)
 		if (state->arg_num > 0)
 			argp_error(state, "one tally at a time");
 		o->tally = arg;
+		return 0;
+	case ARGP_KEY_END:
+		if (o->phase && !o->metric_given)
+			o->metric = METRIC_BYTES;
+		if (o->phase && (o->metric == METRIC_PEAK || o->metric == METRIC_TEMPORARY))
+			argp_error(state,
+				"a phase has bytes, count and leaked, but no %s of its own",
+				profile_metric_name(o->metric));
 		return 0;
 	case ARGP_KEY_NO_ARGS:
 		argp_error(state, "no tally given");
@@ -115,60 +126,6 @@ static char *default_path(const char *tally, bool folded)
 		len -= 6;
 	return asprintf(&path, "%.*s.%s", (int)len, base, folded ? "folded" : "svg") < 0 ? NULL
 											 : path;
-}
-
-static int output_open(struct output *out, const char *path)
-{
-	struct stat st;
-	mode_t mask = umask(0);
-
-	umask(mask);
-	*out = (struct output){0};
-	if (strcmp(path, "-") == 0) {
-		out->file = stdout;
-		return 0;
-	}
-	bool exists = stat(path, &st) == 0;
-	if (exists && !S_ISREG(st.st_mode)) {
-		out->file = fopen(path, "w");
-		return out->file ? 0 : -1;
-	}
-	/* a symbolic link stays one */
-	out->path = exists ? realpath(path, NULL) : strdup(path);
-	if (!out->path || asprintf(&out->part, "%s.XXXXXX", out->path) < 0)
-		return -1;
-	int fd = mkstemp(out->part);
-	if (fd < 0)
-		return -1;
-	fchmod(fd, exists ? st.st_mode & 0777 : 0666 & ~mask);
-	out->file = fdopen(fd, "w");
-	if (!out->file) {
-		close(fd);
-		unlink(out->part);
-		return -1;
-	}
-	return 0;
-}
-
-/* Puts the file in its place, or when `keep` is false throws it away. 0, or -1 with errno. */
-static int output_close(struct output *out, bool keep, long *size)
-{
-	int failed = fflush(out->file), why = errno;
-
-	*size = ftell(out->file);
-	failed |= ferror(out->file);
-	if (out->file != stdout && fclose(out->file) && !failed) {
-		failed = 1;
-		why = errno;
-	}
-	if (out->part && keep && !failed && rename(out->part, out->path)) {
-		failed = 1;
-		why = errno;
-	}
-	if (out->part && (!keep || failed))
-		unlink(out->part);
-	errno = why;
-	return failed ? -1 : 0;
 }
 
 static int write_view(const struct profile *p, const struct options *o, const char *path)
@@ -208,6 +165,26 @@ static int write_view(const struct profile *p, const struct options *o, const ch
 	return rc;
 }
 
+/* Of the whole run, or of one phase. */
+static int open_profile(struct profile *p, const struct tally *t, const char *const *plumbing,
+	const char *phase, struct error *e)
+{
+	struct profile whole;
+	struct phases ph;
+	int rc = -1;
+
+	if (!phase)
+		return profile_init(p, t, plumbing, e);
+	if (profile_init(&whole, t, plumbing, e) < 0)
+		return -1;
+	if (phases_init(&ph, &whole, e) == 0) {
+		rc = phases_profile(p, &ph, phase, plumbing, e);
+		phases_release(&ph);
+	}
+	profile_release(&whole);
+	return rc;
+}
+
 int cmd_flame(int argc, char **argv)
 {
 	struct options o = {.metric = METRIC_PEAK};
@@ -231,7 +208,7 @@ int cmd_flame(int argc, char **argv)
 	const char *const *plumbing = catalog_plumbing();
 	if (!plumbing) {
 		cmd_complain("out of memory");
-	} else if (profile_init(&p, &t, plumbing, &e) < 0) {
+	} else if (open_profile(&p, &t, plumbing, o.phase, &e) < 0) {
 		cmd_complain("%s", e.text);
 	} else {
 		path = o.output ? NULL : default_path(o.tally, o.folded);

@@ -7,10 +7,11 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "catalog.h"
 #include "cmd.h"
-#include "profile.h"
+#include "patterns/pattern.h"
+#include "phases.h"
 #include "views/json.h"
+#include "views/phase_view.h"
 #include "views/text.h"
 
 #define DEFAULT_TOP 10
@@ -19,6 +20,7 @@ enum key {
 	KEY_BY = 0x100,
 	KEY_TOP,
 	KEY_JSON,
+	KEY_PHASE,
 	KEY_DEBUG_FILE,
 };
 
@@ -27,6 +29,8 @@ struct arguments {
 	const char **debug_files; /* NULL-terminated; room for every argument */
 	size_t n_debug_files;
 	enum profile_metric by;
+	bool by_given;
+	const char *phase;
 	uint32_t top;
 	bool json;
 };
@@ -35,6 +39,10 @@ static const struct argp_option options[] = {
 	{"by", KEY_BY, "METRIC", 0, "Sort by peak (the default), bytes, count, temporary or leaked",
 		0},
 	{"top", KEY_TOP, "N", 0, "Rows of functions and crates; 10, and 0 for all", 0},
+	{"phase", KEY_PHASE, "NAME", 0,
+		"Only what happened in this phase, by bytes (the default), count or leaked, which "
+		"is what is live at its end",
+		0},
 	{"json", KEY_JSON, 0, 0, "Write JSON with exact figures", 0},
 	{"debug-file", KEY_DEBUG_FILE, "FILE", 0,
 		"Take symbols from FILE too, for the module with its build-id; may be repeated", 0},
@@ -55,6 +63,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 				"--by takes peak, bytes, count, temporary or leaked, not '%s'",
 				arg);
 		a->by = (enum profile_metric)metric;
+		a->by_given = true;
+		return 0;
+	case KEY_PHASE:
+		a->phase = arg;
 		return 0;
 	case KEY_TOP:
 		errno = 0;
@@ -79,6 +91,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case ARGP_KEY_END:
 		if (!a->path)
 			argp_failure(state, EXIT_UNUSABLE, 0, "which tally? See --help");
+		if (a->phase && !a->by_given)
+			a->by = METRIC_BYTES;
+		if (a->phase && (a->by == METRIC_PEAK || a->by == METRIC_TEMPORARY))
+			argp_failure(state, EXIT_UNUSABLE, 0,
+				"a phase has bytes, count and leaked, but no %s of its own",
+				profile_metric_name(a->by));
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -101,21 +119,72 @@ static bool styled(void)
 	       !(term && !strcmp(term, "dumb"));
 }
 
-static int report(const struct tally *t, const struct arguments *a, struct error *e)
+static int write_report(struct report *r, const struct profile *p, const struct catalog *c,
+	const struct arguments *a, struct error *e)
 {
-	struct profile p;
-	struct report r;
+	struct evidence v;
+	struct findings fs;
 	int ret;
 
-	if (profile_init(&p, t, catalog_plumbing(), e))
+	if (evidence_init(&v, p, e))
 		return -1;
-	ret = report_init(&r, &p, a->by, a->top, e);
+	ret = patterns_find(&fs, &v, c, NULL, 0, e);
+	if (!ret) {
+		r->findings = &fs;
+		r->evidence = &v;
+		ret = a->json ? json_write(stdout, r, e)
+			      : text_write(stdout, r, terminal_columns(), styled(), e);
+		findings_release(&fs);
+	}
+	evidence_release(&v);
+	return ret;
+}
+
+static int report_phase(const struct phases *ph, const struct catalog *c,
+	const struct arguments *a, struct error *e)
+{
+	struct profile p;
+	int ret;
+
+	if (phases_profile(&p, ph, a->phase, c->plumbing, e))
+		return EXIT_UNUSABLE;
+	ret = a->json ? phase_json(stdout, &p, ph, a->by, a->top, e)
+		      : phase_text(stdout, &p, ph, a->by, a->top, terminal_columns(), styled(), e);
 	profile_release(&p);
-	if (ret)
-		return -1;
-	ret = a->json ? json_write(stdout, &r, e)
-		      : text_write(stdout, &r, terminal_columns(), styled(), e);
+	return ret ? EXIT_UNWRITTEN : 0;
+}
+
+static int report_all(const struct profile *p, const struct phases *ph, const struct catalog *c,
+	const struct arguments *a, struct error *e)
+{
+	struct report r;
+
+	if (report_init(&r, p, a->by, a->top, e))
+		return EXIT_UNWRITTEN;
+	r.phases = ph;
+	int ret = write_report(&r, p, c, a, e);
 	report_release(&r);
+	return ret ? EXIT_UNWRITTEN : 0;
+}
+
+/* The exit code; *e has a sentence unless that is 0. */
+static int report(const struct tally *t, const struct arguments *a, struct error *e)
+{
+	struct catalog c;
+	struct profile p;
+	struct phases ph;
+	int ret = EXIT_UNWRITTEN;
+
+	if (catalog_init(&c, NULL, e))
+		return ret;
+	if (!profile_init(&p, t, c.plumbing, e)) {
+		if (!phases_init(&ph, &p, e)) {
+			ret = a->phase ? report_phase(&ph, &c, a, e) : report_all(&p, &ph, &c, a, e);
+			phases_release(&ph);
+		}
+		profile_release(&p);
+	}
+	catalog_release(&c);
 	return ret;
 }
 
@@ -141,10 +210,9 @@ int cmd_report(int argc, char **argv)
 	if (cmd_open(&t, a.path, a.debug_files)) {
 		ret = EXIT_UNUSABLE;
 	} else {
-		if (report(&t, &a, &e)) {
+		ret = report(&t, &a, &e);
+		if (ret)
 			cmd_complain("%s", e.text);
-			ret = EXIT_UNWRITTEN;
-		}
 		tally_release(&t);
 	}
 	free(a.debug_files);

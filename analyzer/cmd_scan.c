@@ -52,7 +52,10 @@ static void *map_scratch(size_t bytes)
 {
 	void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
 		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	return at == MAP_FAILED ? NULL : at;
+	if (at == MAP_FAILED)
+		return NULL;
+	madvise(at, bytes, MADV_HUGEPAGE); /* a quarter of the time went into faults */
+	return at;
 }
 
 static void unmap_scratch(void *at, size_t bytes)

@@ -16,7 +16,11 @@ static const struct {
 } commands[] = {
 	{"run", cmd_run, "record a program and its children"},
 	{"report", cmd_report, "what a tally says, as text or JSON"},
+	{"advise", cmd_advise, "which patterns cost memory or time, and what fixes them"},
+	{"claims", cmd_claims, "what a document says about memory, held against a tally"},
 	{"flame", cmd_flame, "a tally as flame graph or folded stacks"},
+	{"diff", cmd_diff, "what changed between two tallies"},
+	{"check", cmd_check, "whether a tally keeps to a budget, for CI"},
 	{"scan", cmd_scan, "which allocator a file has linked in, and whether it can be adopted"},
 	{"finish", cmd_finish, "name and compress the tally of a shim preloaded by hand"},
 };

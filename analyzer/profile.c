@@ -429,6 +429,12 @@ uint32_t profile_stack(
 int profile_init(struct profile *p, const struct tally *t, const char *const *plumbing_crates,
 	struct error *e)
 {
+	return profile_init_with(p, t, plumbing_crates, NULL, NULL, e);
+}
+
+int profile_init_with(struct profile *p, const struct tally *t, const char *const *plumbing_crates,
+	void (*fill)(void *arg, uint32_t bucket, struct totals *totals), void *arg, struct error *e)
+{
 	struct blame_view *views = NULL;
 
 	*p = (struct profile){.tally = t};
@@ -444,7 +450,9 @@ int profile_init(struct profile *p, const struct tally *t, const char *const *pl
 		view_site(p, views, s);
 	for (uint32_t b = 0; b < t->n_buckets; b++)
 		bucket_init(p, b, views);
-	for (uint32_t i = 0; i < t->n_regrows; i++) {
+	for (uint32_t b = 0; fill && b < t->n_buckets; b++)
+		fill(arg, b, &p->buckets[b].totals);
+	for (uint32_t i = 0; !fill && i < t->n_regrows; i++) {
 		p->buckets[t->regrows[i].to].totals.reallocs += t->regrows[i].count;
 		p->buckets[t->regrows[i].to].totals.realloc_bytes += t->regrows[i].to_bytes;
 	}
@@ -478,5 +486,6 @@ void profile_release(struct profile *p)
 	free(p->buckets);
 	free(p->blames);
 	free(p->site_location);
+	free(p->phase);
 	*p = (struct profile){0};
 }

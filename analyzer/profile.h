@@ -95,6 +95,8 @@ struct profile {
 	uint32_t n_blames;
 	struct totals total;
 	struct totals by_class[HT_SIZE_CLASSES];
+	/* Not NULL: the figures are of this phase only. See phases_profile. */
+	char *phase;
 
 	/* private: see profile_site_frames */
 	uint32_t *site_location;
@@ -103,6 +105,9 @@ struct profile {
 
 /* 0 or -1 (out of memory, or a tally without names). plumbing_crates: see rust_name_plumbing. */
 int profile_init(struct profile *p, const struct tally *t, const char *const *plumbing_crates, struct error *e);
+/* The same with other figures than the tally's counters and regrows: `fill` says what a bucket has. */
+int profile_init_with(struct profile *p, const struct tally *t, const char *const *plumbing_crates,
+	void (*fill)(void *arg, uint32_t bucket, struct totals *totals), void *arg, struct error *e);
 void profile_release(struct profile *p);
 
 /* Frames of one site's own address, innermost (inlined) first, *n of them; none for site 0, else at least one. */

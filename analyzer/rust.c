@@ -699,6 +699,9 @@ bool rust_name_plumbing(
 	const struct rust_name *name, const char *demangled, const char *const *crates)
 {
 	if (name->rust) {
+		/* whatever crate wraps the allocator */
+		if (strstr(demangled, " as core::alloc::global::GlobalAlloc>::"))
+			return true;
 		if (!*name->crate || !strcmp(name->crate, "__rustc"))
 			return is_rust_symbol(demangled) || *name->crate;
 		for (size_t i = 0; crates && crates[i]; i++)

@@ -40,7 +40,14 @@ struct tally {
 	struct ht_thread *threads;
 	struct ht_point *points;
 	struct tally_curve *curves;
+	/* What the host said of its work; there is always the first, which is the start. */
+	struct ht_mark *marks;
+	/* What buckets held at the marks, by bucket (`counters`) and mark, without a row 0: ask tally_at_mark. */
+	struct ht_phase *phases;
+	/* By bucket and hash, without a row 0; counts are not 0. */
+	struct ht_content *contents;
 	uint32_t n_modules, n_sites, n_buckets, n_regrows, n_chains, n_threads, n_points, n_curves;
+	uint32_t n_marks, n_phases, n_contents;
 
 	/* names: all NULL and 0 until symbols_resolve ran or a finished tally was read */
 	char *names;
@@ -78,6 +85,12 @@ static inline const char *tally_name(const struct tally *t, uint32_t offset)
 
 /* Nanoseconds since the start for a time-stamp; 0 before the start. */
 uint64_t tally_ns(const struct tally *t, uint64_t ticks);
+
+/*
+ * What a bucket held at a mark, all threads added up; mark n_marks is the end. Sums of untrusted values: they need
+ * not go up from mark to mark.
+ */
+void tally_at_mark(const struct tally *t, uint32_t bucket, uint32_t mark, struct ht_phase *value);
 
 /* The location of an address, or NULL: names were not resolved. */
 const struct ht_location *tally_location(const struct tally *t, uint16_t module, uint64_t offset);

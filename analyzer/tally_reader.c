@@ -18,6 +18,8 @@
 #include <unistd.h>
 #include <zstd.h>
 
+#include "tally_phases.h"
+
 #define SECTION_MAX_BYTES (UINT64_C(1) << 32)
 /* A zstd block of 128 KiB takes three bytes and one of content at least, so no honest frame beats this. */
 #define ZSTD_MAX_RATIO   32768u
@@ -54,6 +56,9 @@ static const struct {
 	[HT_SEC_FRAMES] = {"frames", sizeof(struct ht_frame)},
 	[HT_SEC_LOCATIONS] = {"locations", sizeof(struct ht_location)},
 	[HT_SEC_NAMES] = {"names", 1},
+	[HT_SEC_MARKS] = {"marks", sizeof(struct ht_mark)},
+	[HT_SEC_PHASES] = {"phases", sizeof(struct ht_phase)},
+	[HT_SEC_CONTENTS] = {"contents", sizeof(struct ht_content)},
 };
 
 /* A history row on its way to a curve. */
@@ -68,6 +73,7 @@ struct merge {
 	struct ht_chunk *chunks;
 	struct ht_history *rows;
 	struct row_state *row_states;
+	struct phase_merge phases;
 	uint32_t n_chunks, n_rows;
 };
 
@@ -319,6 +325,12 @@ static int source_open(struct source *s, const char *path, struct error *e)
 		return error_set(e,
 			"%s was written by a newer heaptally: format %u, this one reads %u", path,
 			start.header.version, HT_VERSION);
+	if (bytes >= offsetof(struct ht_header, header_bytes) && start.header.version &&
+		start.header.version < HT_VERSION)
+		return error_set(e,
+			"%s was written by an older heaptally: format %u, this one reads %u; "
+			"record it again",
+			path, start.header.version, HT_VERSION);
 	if (bytes < sizeof(start))
 		return truncated(s, e);
 	if (start.header.version != HT_VERSION)
@@ -352,6 +364,9 @@ static void header_copy(struct ht_header *h, const struct ht_header *live)
 #define TAKE(field) (h->field = __atomic_load_n(&live->field, __ATOMIC_ACQUIRE))
 	TAKE(point_generation);
 	TAKE(n_points);
+	TAKE(n_contents);
+	TAKE(n_phases);
+	TAKE(n_marks);
 	TAKE(n_history);
 	TAKE(n_chunks);
 	TAKE(n_regrows);
@@ -389,10 +404,13 @@ static void counters_add(
 	add_signed(&to->peak_count, passed ? from->peak_count : from->live_count);
 	add_signed(&to->peak_bytes, passed ? from->peak_bytes : from->live_bytes);
 	to->frees += from->frees;
-	to->freed_bytes += from->freed_bytes;
 	to->temporary += from->temporary;
 	to->foreign_frees += from->foreign_frees;
 	to->lifetime_ticks += from->lifetime_ticks;
+	to->timed_calls += from->timed_calls;
+	to->timed_ticks += from->timed_ticks;
+	to->filled_bytes += from->filled_bytes;
+	to->unwritten_bytes += from->unwritten_bytes;
 	for (int i = 0; i < (int)HT_LIFETIME_BINS; i++) {
 		uint32_t sum = to->lifetimes[i] + from->lifetimes[i];
 		to->lifetimes[i] = sum < from->lifetimes[i] ? UINT32_MAX : sum;
@@ -424,6 +442,7 @@ static void merge_records(struct merge *m, uint64_t first, const struct ht_count
 		if (record_unused(r))
 			continue;
 		counters_add(&t->counters[bucket], r, &t->header);
+		phase_merge_record(&m->phases, record, r);
 		if (row != HT_NO_ROW && row < m->n_rows && m->rows[row].bucket == bucket &&
 			m->rows[row].chunk == chunk) {
 			m->row_states[row].linked = true;
@@ -548,6 +567,24 @@ out:
 	return rc;
 }
 
+static int load_phases(struct merge *m, const struct source *s, struct error *e)
+{
+	uint32_t n = m->t->header.n_phases;
+	struct ht_phase *rows = section_load(s, HT_SEC_PHASES, n, e);
+	int rc = rows ? 0 : -1;
+
+	for (uint32_t i = 1; i < n && rc == 0; i++)
+		if (rows[i].counters / HT_CHUNK_RECORDS >= m->n_chunks || rows[i].mark == 0 ||
+			rows[i].mark >= m->t->n_marks)
+			rc = damaged(s->path, e, "phase row %u is for record %u, mark %u", i,
+				rows[i].counters, rows[i].mark);
+	if (rc == 0 &&
+		phase_merge_init(&m->phases, rows, n, m->chunks, m->t->n_buckets) < 0)
+		rc = no_memory(s->path, e);
+	free(rows);
+	return rc;
+}
+
 static int load_counters(struct tally *t, const struct source *s, struct error *e)
 {
 	struct merge m = {.t = t, .n_chunks = t->header.n_chunks, .n_rows = t->header.n_history};
@@ -583,10 +620,14 @@ static int load_counters(struct tally *t, const struct source *s, struct error *
 		}
 	for (uint32_t i = 0; i < t->n_buckets; i++)
 		t->counters[i].min_bytes = UINT64_MAX;
-	if (merge_extents(&m, s, e) < 0)
+	if (load_phases(&m, s, e) < 0 || merge_extents(&m, s, e) < 0)
 		goto out;
-	rc = curves_make(&m, s, e);
+	if (phase_merge_finish(&m.phases, t) < 0)
+		no_memory(s->path, e);
+	else
+		rc = curves_make(&m, s, e);
 out:
+	phase_merge_release(&m.phases);
 	free(m.chunks);
 	free(m.rows);
 	free(m.row_states);
@@ -681,6 +722,31 @@ static int check_buckets(const struct tally *t, const struct source *s, struct e
 	return 0;
 }
 
+static int check_marks(const struct tally *t, const struct source *s, struct error *e)
+{
+	for (uint32_t i = 0; i < t->n_marks; i++)
+		if (t->marks[i].name >= t->strings_bytes || t->marks[i].numbers >= t->strings_bytes)
+			return damaged(s->path, e, "mark %u has no name or numbers", i);
+	return 0;
+}
+
+static int load_contents(struct tally *t, const struct source *s, struct error *e)
+{
+	uint32_t n = t->header.n_contents;
+
+	if (!(t->contents = section_load(s, HT_SEC_CONTENTS, n, e)))
+		return -1;
+	for (uint32_t i = 1; i < n; i++)
+		if (t->contents[i].bucket >= t->n_buckets)
+			return damaged(s->path, e, "content %u is of bucket %u", i,
+				t->contents[i].bucket);
+	/* row 0 is not used; in memory there is none */
+	t->n_contents = n ? n - 1 : 0;
+	memmove(t->contents, t->contents + 1, t->n_contents * sizeof(*t->contents));
+	contents_pack(t->contents, &t->n_contents);
+	return 0;
+}
+
 static int check_names(const struct tally *t, const struct source *s, struct error *e)
 {
 	for (uint32_t i = 0; i < t->n_functions; i++) {
@@ -742,6 +808,9 @@ static int load(struct tally *t, const struct source *s, struct error *e)
 	t->n_chains = h->n_chains;
 	t->n_threads = h->n_threads;
 	t->n_points = h->n_points;
+	t->n_marks = h->n_marks;
+	if (h->n_marks > HT_MAX_MARKS)
+		return damaged(s->path, e, "it claims %u marks", h->n_marks);
 	if (h->n_points > HT_TIMELINE_POINTS || h->peak_stamp >> 40)
 		return damaged(s->path, e, "%u points on its timeline, peak stamp %llu",
 			h->n_points, (unsigned long long)h->peak_stamp);
@@ -752,12 +821,14 @@ static int load(struct tally *t, const struct source *s, struct error *e)
 		!(t->regrows = section_load(s, HT_SEC_REGROWS, t->n_regrows, e)) ||
 		!(t->chains = section_load(s, HT_SEC_CHAINS, t->n_chains, e)) ||
 		!(t->threads = section_load(s, HT_SEC_THREADS, t->n_threads, e)) ||
-		!(t->points = section_load(s, HT_SEC_TIMELINE, t->n_points, e)))
+		!(t->points = section_load(s, HT_SEC_TIMELINE, t->n_points, e)) ||
+		!(t->marks = section_load(s, HT_SEC_MARKS, t->n_marks, e)))
 		return -1;
 	/* a process killed at its very start may have no root yet; a zero record is one */
 	h->n_modules = t->n_modules += !t->n_modules;
 	h->n_sites = t->n_sites += !t->n_sites;
 	h->n_buckets = t->n_buckets += !t->n_buckets;
+	h->n_marks = t->n_marks += !t->n_marks;
 	order_points(t);
 	pack_threads(t);
 	if (check_blob(s, t->strings, &t->strings_bytes, "strings", e) < 0)
@@ -767,7 +838,8 @@ static int load(struct tally *t, const struct source *s, struct error *e)
 		h->command >= t->strings_bytes || h->cwd >= t->strings_bytes)
 		return damaged(s->path, e, "its header names strings that do not exist");
 	if (check_modules(t, s, e) < 0 || check_sites(t, s, e) < 0 || check_buckets(t, s, e) < 0 ||
-		load_counters(t, s, e) < 0 || load_names(t, s, e) < 0)
+		check_marks(t, s, e) < 0 || load_counters(t, s, e) < 0 ||
+		load_contents(t, s, e) < 0 || load_names(t, s, e) < 0)
 		return -1;
 	return 0;
 }
@@ -818,6 +890,9 @@ void tally_release(struct tally *t)
 	free(t->threads);
 	free(t->points);
 	free(t->curves);
+	free(t->marks);
+	free(t->phases);
+	free(t->contents);
 	free(t->names);
 	free(t->functions);
 	free(t->frames);

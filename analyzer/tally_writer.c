@@ -109,6 +109,24 @@ static int image_history(struct image *image, ZSTD_CCtx *zstd, const struct tall
 	return rc;
 }
 
+/* Adds a section whose record 0 is not used, unless there is nothing else. *n: with that record. */
+static int image_add_numbered(struct image *image, ZSTD_CCtx *zstd, enum ht_section section,
+	const void *records, size_t record_bytes, uint32_t *n)
+{
+	size_t bytes = *n * record_bytes;
+
+	if (*n == 0)
+		return 0;
+	char *all = calloc(1, bytes + record_bytes);
+	if (!all)
+		return -1;
+	memcpy(all + record_bytes, records, bytes);
+	int rc = image_add(image, zstd, section, all, bytes + record_bytes);
+	free(all);
+	++*n;
+	return rc;
+}
+
 static int image_make(struct image *image, ZSTD_CCtx *zstd, const struct tally *t)
 {
 	struct ht_header *h = &image->header;
@@ -126,6 +144,9 @@ static int image_make(struct image *image, ZSTD_CCtx *zstd, const struct tally *
 	h->n_chains = t->n_chains;
 	h->n_threads = t->n_threads;
 	h->n_points = t->n_points;
+	h->n_marks = t->n_marks;
+	h->n_phases = t->n_phases;
+	h->n_contents = t->n_contents;
 	if (image_add(image, zstd, HT_SEC_STRINGS, t->strings, t->strings_bytes) < 0 ||
 		image_add(image, zstd, HT_SEC_MODULES, t->modules,
 			t->n_modules * sizeof(*t->modules)) < 0 ||
@@ -142,7 +163,13 @@ static int image_make(struct image *image, ZSTD_CCtx *zstd, const struct tally *
 			t->n_threads * sizeof(*t->threads)) < 0 ||
 		image_add(image, zstd, HT_SEC_TIMELINE, t->points,
 			t->n_points * sizeof(*t->points)) < 0 ||
-		image_history(image, zstd, t) < 0)
+		image_history(image, zstd, t) < 0 ||
+		image_add(image, zstd, HT_SEC_MARKS, t->marks, t->n_marks * sizeof(*t->marks)) <
+			0 ||
+		image_add_numbered(image, zstd, HT_SEC_PHASES, t->phases, sizeof(*t->phases),
+			&h->n_phases) < 0 ||
+		image_add_numbered(image, zstd, HT_SEC_CONTENTS, t->contents, sizeof(*t->contents),
+			&h->n_contents) < 0)
 		return -1;
 	if (t->names && (image_add(image, zstd, HT_SEC_FUNCTIONS, t->functions,
 				 t->n_functions * sizeof(*t->functions)) < 0 ||

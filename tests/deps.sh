@@ -4,10 +4,11 @@
 #   deps.sh build|demo|test
 set -u
 
-build="gcc make libc6-dev libunwind-dev uthash-dev libdw-dev libelf-dev libiberty-dev libjansson-dev
-	libzstd-dev zlib1g-dev"
-test="g++ binutils libcriterion-dev libjemalloc2 libmimalloc2.0 libtcmalloc-minimal4 libxml2-utils mandoc heaptrack
-	libjemalloc-dev libmimalloc-dev procps"
+build="gcc g++ make libc6-dev libunwind-dev uthash-dev libdw-dev libelf-dev libiberty-dev libjansson-dev
+	libzstd-dev zlib1g-dev libtomlplusplus-dev"
+test="binutils libcriterion-dev libjemalloc2 libmimalloc2.0 libtcmalloc-minimal4 libxml2-utils mandoc heaptrack
+	libjemalloc-dev libmimalloc-dev procps jq librust-bumpalo-dev librust-dashmap-dev librust-hashbrown-dev
+	librust-rustc-hash-dev librust-smallvec-dev"
 
 case ${1-} in
 build) wanted=$build ;;

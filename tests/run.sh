@@ -18,7 +18,7 @@ suite() {
 	code=$?
 	sum=$(sed -n 's/.*Tested: [0-9]* | Passing: \([0-9]*\) | Failing: \([0-9]*\) | Crashing: \([0-9]*\).*/\1 passed, \2 failed, \3 crashed/p
 		/^[0-9]* passed, [0-9]* failed/p' "$log" | tail -n 1)
-	grep -E '^(ok|FAIL|skip) ' "$log" || [ $code -eq 0 ] || cat "$log"
+	grep -E '^(ok|FAIL|skip|table) ' "$log" || [ $code -eq 0 ] || cat "$log"
 	if [[ $sum =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed(,\ ([0-9]+)\ ([a-z]+))? ]]; then
 		case ${BASH_REMATCH[5]-} in
 		crashed) add "${BASH_REMATCH[1]}" $((BASH_REMATCH[2] + BASH_REMATCH[4])) 0 ;;
@@ -35,7 +35,7 @@ suite() {
 
 suite unit build/unit
 suite fuzz tests/integration/fuzz.sh
-for script in symbols man run adopt rspack; do
+for script in symbols man run marks adopt plugin truth rspack; do
 	suite "$script" "tests/integration/$script.sh"
 done
 echo "$passed passed, $failed failed, $skipped skipped"

@@ -12,6 +12,14 @@
 	const count = data.frames.length / STEP;
 	const depthOf = (i) => data.frames[i * STEP];
 	const functionOf = (i) => data.functions[data.frames[i * STEP + 1]] || ["all", 0, -1, -1, 49];
+	// as svg.c's colour_of_change
+	function colourOf(i) {
+		if (!data.diff)
+			return functionOf(i)[4];
+		const before = valueOf(i, 1), after = valueOf(i, 2), part = (after - before) / (Math.max(before, after) || 1);
+		const size = Math.abs(part), step = size < 0.05 ? 0 : size < 0.2 ? 1 : size < 0.5 ? 2 : size < 0.9 ? 3 : 4;
+		return 54 + (part < 0 ? -step : step);
+	}
 	const valueOf = (i, metric = data.metric) => data.frames[i * STEP + 2 + metric];
 
 	// Frames are in depth-first order: a frame's callees are the ones up to last[].
@@ -97,7 +105,7 @@
 				continue;
 			}
 			const f = functionOf(i), row = depthOf(i) - depthOf(zoomed);
-			const box = make("div", "f c" + f[4] + (width < 4 ? " thin" : "") + (hits.has(i) ? " hit" : ""));
+			const box = make("div", "f c" + colourOf(i) + (width < 4 ? " thin" : "") + (hits.has(i) ? " hit" : ""));
 			if (width >= 20)
 				box.textContent = label(f);
 			box.style.left = (start[i] - start[zoomed]) * px + "px";

@@ -8,6 +8,9 @@
 #include <jansson.h>
 #include <string.h>
 
+#include "advice.h"
+#include "phase_view.h"
+
 struct object {
 	json_t *json;
 	int bad;
@@ -281,6 +284,9 @@ static struct object report(const struct report *r)
 	put_uint(&o, "version", JSON_REPORT_VERSION);
 	put_text(&o, "tally", r->summary.tally);
 	put_text(&o, "by", profile_metric_name(r->by));
+	if (r->findings)
+		o.bad |= json_object_set_new(
+			o.json, "findings", advice_json(r->findings, r->evidence));
 	put_object(&o, "summary", summary(&r->summary));
 	a = put_array(&o, "notable");
 	for (uint32_t i = 0; a && i < r->n_notes; i++)
@@ -294,6 +300,8 @@ static struct object report(const struct report *r)
 		put_row(&o, a, crate(&r->crates[i]));
 	put_object(&o, "more_crates", more(r->n_more_crates, &r->more_crates));
 	put_object(&o, "memory", memory(&r->memory));
+	if (r->phases)
+		o.bad |= json_object_set_new(o.json, "phases", phases_json(r->phases));
 	a = put_array(&o, "sizes");
 	for (uint32_t i = 0; a && i < r->n_sizes; i++)
 		put_row(&o, a, size(&r->sizes[i]));

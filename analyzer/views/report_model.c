@@ -41,7 +41,7 @@ static const struct {
 		"no memory for the ledger: counted, its free is unknown"},
 	[HT_DROP_NO_SPACE] = {"no_space", "the tally could not grow: disk full"},
 	[HT_DROP_CHAINS_FULL] = {"chains_full", "realloc tables full: the realloc is missing"},
-	[HT_DROP_COUNT - 1] = {"other", "cause unknown to this version"},
+	[HT_DROP_PHASES_FULL] = {"phases_full", "phase table full: told in an earlier phase"},
 };
 
 static double share_of(uint64_t part, uint64_t whole)

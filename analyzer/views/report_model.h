@@ -132,6 +132,12 @@ struct report {
 	struct report_figures more_blames, more_crates;
 	uint32_t n_quiet_modules; /* loaded, neither allocated nor mapped */
 
+	/* What to do about it; set by the command, both or neither, and not owned. NULL: views leave it out. */
+	const struct findings *findings;
+	const struct evidence *evidence;
+	/* Likewise: when in the run what happened. */
+	const struct phases *phases;
+
 	/* private: what the strings above point to */
 	char **strings;
 	uint32_t n_strings;

@@ -45,12 +45,15 @@ struct svg {
 	const struct profile *p;
 	const struct profile_tree *tree;
 	enum profile_metric metric;
+	enum profile_metric shown[METRIC_N]; /* what a frame is told by; a phase has not all of them */
+	int n_shown, chosen;                 /* chosen: the place of `metric` in there */
 	uint64_t *values;     /* by node, in the metric: its own and all below */
 	uint32_t n_valued;    /* nodes with a value */
 	struct frame *frames; /* drawn, callers before callees, siblings by falling value */
 	uint32_t n_frames;
 	unsigned parts; /* of 10,000 of the total: smaller frames are not drawn */
 	bool plumbing_folded;
+	const struct svg_change *change; /* NULL: a plain graph */
 	char *title, *subtitle, *note;
 	char *json;
 };
@@ -90,6 +93,7 @@ static const uint32_t colours[48][2] = {
 /* clang-format on */
 #define COLOUR_PLUMBING 48u
 #define COLOUR_PSEUDO   49u
+#define COLOUR_CHANGE   54u /* no change; four steps up for growth and down for the reverse */
 
 static unsigned colour_of_crate(const struct profile_crate *c)
 {
@@ -109,6 +113,17 @@ static unsigned colour_of(const struct profile *p, uint32_t function)
 	if (p->functions[function].plumbing)
 		return COLOUR_PLUMBING;
 	return colour_of_crate(&p->crates[p->functions[function].crate]);
+}
+
+/* flame.js has the same. */
+static unsigned colour_of_change(uint64_t before, uint64_t after)
+{
+	uint64_t most = before > after ? before : after;
+	double part = most ? ((double)after - (double)before) / (double)most : 0;
+	double size = part < 0 ? -part : part;
+	unsigned step = size < 0.05 ? 0 : size < 0.2 ? 1 : size < 0.5 ? 2 : size < 0.9 ? 3 : 4;
+
+	return part < 0 ? COLOUR_CHANGE - step : COLOUR_CHANGE + step;
 }
 
 /* "12.9 MB (12,897,485 B)", or just the count. */
@@ -240,7 +255,7 @@ static int json_function(json_t *functions, const struct profile *p, uint32_t fu
 	return json_array_append_new(functions, row) | bad;
 }
 
-/* Per frame: depth, function (-1: the root), and the five metrics. */
+/* Per frame: depth, function (-1: the root), and the metrics shown; or width, before and after. */
 static int json_frames(json_t *frames, json_t *functions, const struct svg *s)
 {
 	uint32_t *index = calloc((size_t)s->p->n_functions + 1, sizeof(*index)), n = 0;
@@ -256,11 +271,17 @@ static int json_frames(json_t *frames, json_t *functions, const struct svg *s)
 		bad |= json_array_append_new(frames, json_integer(f->depth));
 		bad |= json_array_append_new(
 			frames, json_integer(f->node ? (json_int_t)index[node->function] - 1 : -1));
-		for (int m = 0; m < METRIC_N; m++)
+		if (s->change) {
+			bad |= json_array_append_new(frames, json_number(f->value));
+			bad |= json_array_append_new(frames, json_number(s->change->before[f->node]));
+			bad |= json_array_append_new(frames, json_number(s->change->after[f->node]));
+			continue;
+		}
+		for (int m = 0; m < s->n_shown; m++)
 			bad |= json_array_append_new(frames,
-				json_number(m == (int)s->metric ? f->value
-								: totals_metric(&node->total,
-									  (enum profile_metric)m)));
+				json_number(m == s->chosen ? f->value
+							   : totals_metric(&node->total,
+								     s->shown[m])));
 	}
 	free(index);
 	return bad;
@@ -308,14 +329,20 @@ static json_t *json_legend(const struct svg *s)
 	return rows;
 }
 
-static json_t *json_metrics(void)
+static json_t *json_metrics(const struct svg *s)
 {
-	json_t *rows = json_array();
+	bool bytes = profile_metric_is_bytes(s->metric);
 
-	for (int m = 0; m < METRIC_N; m++)
+	if (s->change)
+		return json_pack("[[s, b], [s, b], [s, b]]", "width", bytes, "before", bytes, "after", bytes);
+	json_t *rows = json_array();
+	for (int m = 0; m < s->n_shown; m++)
 		json_array_append_new(
-			rows, json_pack("[s, b]", profile_metric_name((enum profile_metric)m),
-				      profile_metric_is_bytes((enum profile_metric)m)));
+			rows, json_pack("[s, b]",
+				      s->p->phase && s->shown[m] == METRIC_LEAKED
+					      ? "live"
+					      : profile_metric_name(s->shown[m]),
+				      profile_metric_is_bytes(s->shown[m])));
 	return rows;
 }
 
@@ -332,13 +359,30 @@ static int svg_json(struct svg *s)
 			crates, json_text(s->p->crates[c].name, NAME_MAX_BYTES));
 	for (uint32_t m = 0; m < t->n_modules; m++)
 		bad |= json_array_append_new(modules, json_text(module_name(t, m), NAME_MAX_BYTES));
-	json_t *all = json_pack("{s:s, s:s, s:s, s:i, s:b, s:o, s:o, s:o, s:o, s:o, s:o}", "title",
-		s->title, "subtitle", s->subtitle, "note", s->note, "metric", (int)s->metric, "cut",
-		s->n_frames < s->n_valued, "metrics", json_metrics(), "legend", json_legend(s),
+	json_t *all = json_pack("{s:s, s:s, s:s, s:i, s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:o}", "title",
+		s->title, "subtitle", s->subtitle, "note", s->note, "metric", s->chosen, "diff",
+		s->change != NULL, "cut", s->n_frames < s->n_valued, "metrics", json_metrics(s), "legend",
+		s->change ? json_array() : json_legend(s),
 		"crates", crates, "modules", modules, "functions", functions, "frames", frames);
 	s->json = bad || !all ? NULL : json_dumps(all, JSON_COMPACT);
 	json_decref(all);
 	return s->json ? 0 : -1;
+}
+
+/* As svg_titles. */
+static int svg_subtitle_change(struct svg *s)
+{
+	char *before = utf8_clean(s->change->path_before, 160), *after = utf8_clean(s->p->tally->path, 160);
+	bool bytes = profile_metric_is_bytes(s->metric);
+	char was[64], is[64];
+
+	if (!before || !after ||
+		asprintf(&s->subtitle, "%s before, %s after · %s → %s", amount(was, s->change->before[0], bytes),
+			amount(is, s->change->after[0], bytes), before, after) < 0)
+		s->subtitle = NULL;
+	free(before);
+	free(after);
+	return s->title && s->subtitle ? 0 : -1;
 }
 
 /* The texts above the graph. -1: out of memory. */
@@ -350,9 +394,20 @@ static int svg_titles(struct svg *s)
 	char text[256], total[64], when[32] = "an unknown time";
 	struct tm tm;
 
-	snprintf(text, sizeof(text), "%s: %s", *program ? program : "a process",
-		metric_titles[s->metric]);
+	if (!*program)
+		program = "a process";
+	if (s->p->phase)
+		snprintf(text, sizeof(text), "%.100s: %s phase %.100s", program,
+			s->metric == METRIC_LEAKED  ? "bytes live at the end of"
+			: s->metric == METRIC_COUNT ? "allocations in"
+						    : "bytes allocated in",
+			s->p->phase);
+	else
+		snprintf(text, sizeof(text), "%s: %s%s", program, s->change ? "what changed of " : "",
+			metric_titles[s->metric]);
 	s->title = utf8_clean(text, sizeof(text));
+	if (s->change)
+		return svg_subtitle_change(s);
 	if (t->header.start_unix_ns && gmtime_r(&started, &tm))
 		strftime(when, sizeof(when), "%Y-%m-%d %H:%M UTC", &tm);
 	char *command = utf8_clean(tally_string(t, t->header.command), 160);
@@ -374,10 +429,12 @@ static int svg_note(struct svg *s)
 			"Frames below %g%% are drawn as part of their parent (%s of %s are shown)",
 			s->parts / 100.0, figure_exact(shown, s->n_frames), figure_exact(all, s->n_valued));
 	free(s->note);
-	if (asprintf(&s->note, "%s.%s", cut,
-		    s->plumbing_folded ? " Plumbing (allocator, containers, runtimes) is left out; "
-					 "--all-frames draws it."
-				       : "") < 0)
+	if (asprintf(&s->note, "%s%s.%s",
+		    s->change ? "Red grew, blue shrank; widths are the larger of before and after. " : "", cut,
+		    !s->plumbing_folded ? ""
+		    : s->change		? " Plumbing (allocator, containers, runtimes) is left out."
+					: " Plumbing (allocator, containers, runtimes) is left out; "
+					  "--all-frames draws it.") < 0)
 		s->note = NULL;
 	return s->note ? 0 : -1;
 }
@@ -495,7 +552,9 @@ static int draw_frame(FILE *out, const struct svg *s, const struct frame *f)
 	uint32_t left = tenths_at(s, f->start), width = tenths_at(s, f->start + f->value) - left;
 	uint32_t function = s->tree->nodes[f->node].function;
 	bool labelled = width >= TENTHS_LABEL;
-	char box[128], value[64];
+	char box[128], value[64], was[64];
+	uint64_t shown = s->change ? s->change->after[f->node] : f->value;
+	bool bytes = profile_metric_is_bytes(s->metric);
 
 	if (f->node == 0 && s->values[0] == 0) {
 		left = 0;
@@ -506,7 +565,9 @@ static int draw_frame(FILE *out, const struct svg *s, const struct frame *f)
 	left += MARGIN * 10;
 	snprintf(box, sizeof(box), "x=\"%u.%u\" y=\"%u\" width=\"%u.%u\" height=\"%u\"", left / 10,
 		left % 10, TOP + f->depth * ROW, width / 10, width % 10, ROW);
-	unsigned colour = f->node ? colour_of(s->p, function) : COLOUR_PSEUDO;
+	unsigned colour = s->change ? colour_of_change(s->change->before[f->node], s->change->after[f->node])
+			  : f->node ? colour_of(s->p, function)
+				    : COLOUR_PSEUDO;
 	if (!labelled) {
 		fprintf(out, "<rect class=\"c%u\" %s/>\n", colour, box);
 		return 0;
@@ -516,10 +577,12 @@ static int draw_frame(FILE *out, const struct svg *s, const struct frame *f)
 	if (name && brief) {
 		fprintf(out, "<g><title>");
 		xml_text(out, name);
+		if (s->change)
+			fprintf(out, "\n%s before", amount(was, s->change->before[f->node], bytes));
 		fprintf(out,
-			"\n%s, %.2f%% of all</title><rect class=\"c%u\" %s/><svg %s><text x=\"4\" "
+			"\n%s%s, %.2f%% of all</title><rect class=\"c%u\" %s/><svg %s><text x=\"4\" "
 			"y=\"13\">",
-			amount(value, f->value, profile_metric_is_bytes(s->metric)),
+			amount(value, shown, bytes), s->change ? " after" : "",
 			s->values[0] ? 100.0 * (double)f->value / (double)s->values[0] : 0.0,
 			colour, box, box);
 		xml_label(out, brief, width - 60);
@@ -564,7 +627,8 @@ static int svg_draw(FILE *out, const struct svg *s)
 	fprintf(out, "</text>\n<text class=\"faint\" x=\"%u\" y=\"61\">", MARGIN);
 	xml_label(out, s->note, GRAPH * 10);
 	fputs("</text>\n", out);
-	draw_legend(out, s);
+	if (!s->change)
+		draw_legend(out, s);
 	for (uint32_t i = 0; i < s->n_frames && rc == 0; i++)
 		rc = draw_frame(out, s, &s->frames[i]);
 	fputs("</g>\n<script type=\"application/json\" id=\"data\">", out);
@@ -575,10 +639,21 @@ static int svg_draw(FILE *out, const struct svg *s)
 	return rc;
 }
 
-int svg_write(FILE *out, const struct profile *p, const struct profile_tree *tree,
-	enum profile_metric metric, bool plumbing_folded, struct error *e)
+int svg_write_change(FILE *out, const struct profile *p, const struct profile_tree *tree,
+	enum profile_metric metric, bool plumbing_folded, const struct svg_change *change, struct error *e)
 {
-	struct svg s = {.p = p, .tree = tree, .metric = metric, .plumbing_folded = plumbing_folded};
+	struct svg s = {.p = p,
+		.tree = tree,
+		.metric = metric,
+		.plumbing_folded = plumbing_folded,
+		.change = change};
+
+	for (int m = 0; m < METRIC_N; m++)
+		if (!change && (!p->phase || (m != METRIC_PEAK && m != METRIC_TEMPORARY))) {
+			if (m == (int)metric)
+				s.chosen = s.n_shown;
+			s.shown[s.n_shown++] = (enum profile_metric)m;
+		}
 	int rc = -1;
 
 	s.values = calloc((size_t)tree->n_nodes + 1, sizeof(*s.values));
@@ -597,4 +672,10 @@ int svg_write(FILE *out, const struct profile *p, const struct profile_tree *tre
 	free(s.note);
 	free(s.json);
 	return rc;
+}
+
+int svg_write(FILE *out, const struct profile *p, const struct profile_tree *tree,
+	enum profile_metric metric, bool plumbing_folded, struct error *e)
+{
+	return svg_write_change(out, p, tree, metric, plumbing_folded, NULL, e);
 }

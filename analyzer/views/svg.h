@@ -21,4 +21,15 @@
 int svg_write(FILE *out, const struct profile *p, const struct profile_tree *tree,
 	enum profile_metric metric, bool plumbing_folded, struct error *e);
 
+/*
+ * The same for what changed: the nodes' metric is but their width, colours tell what each node, with all below it, was
+ * and is. change NULL: as svg_write.
+ */
+struct svg_change {
+	const uint64_t *before, *after; /* by node */
+	const char *path_before;	/* of the other tally; the profile's own is after's */
+};
+int svg_write_change(FILE *out, const struct profile *p, const struct profile_tree *tree,
+	enum profile_metric metric, bool plumbing_folded, const struct svg_change *change, struct error *e);
+
 #endif

@@ -10,11 +10,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "advice.h"
 #include "figures.h"
+#include "phase_view.h"
 #include "utf8.h"
 
 #define SPARK_COLUMNS     60
 #define BAR_COLUMNS       30
+#define FINDINGS          5
 #define MAPPED_ROWS       4
 #define NAME_AT           36 /* where put_figures leaves the cursor */
 #define MODULE_AT         29
@@ -468,11 +471,19 @@ int text_write(FILE *out, const struct report *r, unsigned columns, bool style, 
 	fprintf(out, "%s", style ? "\033[1m" : "");
 	put_cut(&t, r->summary.tally, t.columns);
 	fprintf(out, "%s\n", style ? "\033[0m" : "");
+	if (r->findings && r->findings->n) {
+		advice_text_brief(out, r->findings, r->evidence, t.columns, style, FINDINGS);
+		fputc('\n', out);
+	}
 	put_summary(&t, r);
 	put_notes(&t, r);
 	put_blames(&t, r);
 	put_crates(&t, r);
 	put_memory(&t, r);
+	if (r->phases && r->phases->n > 1) {
+		heading(&t, "Phases");
+		phases_text(out, r->phases, t.columns);
+	}
 	put_sizes(&t, r);
 	put_threads(&t, r);
 	put_modules(&t, r);

@@ -28,6 +28,9 @@ static const size_t record_bytes[HT_SEC_COUNT] = {
 	[HT_SEC_FRAMES] = sizeof(struct ht_frame),
 	[HT_SEC_LOCATIONS] = sizeof(struct ht_location),
 	[HT_SEC_NAMES] = 1,
+	[HT_SEC_MARKS] = sizeof(struct ht_mark),
+	[HT_SEC_PHASES] = sizeof(struct ht_phase),
+	[HT_SEC_CONTENTS] = sizeof(struct ht_content),
 };
 
 static void __attribute__((noreturn)) refuse(const char *why)
@@ -102,6 +105,16 @@ static struct ht_counters *wake(struct synth *s, uint32_t bucket, uint32_t threa
 	struct ht_counters *c = synth_counters(s, bucket, thread);
 	uint64_t stamp = c->stamp_row >> 24, row = c->stamp_row & 0xffffff;
 
+	if (stamp < s->header.mark_stamp) {
+		struct ht_phase held = {.counters = find_counters(s, bucket, thread),
+			.mark = count(s, HT_SEC_MARKS) - 1,
+			.allocs = c->allocs,
+			.alloc_bytes = c->alloc_bytes,
+			.frees = c->frees,
+			.live_count = c->live_count,
+			.live_bytes = c->live_bytes};
+		synth_add(s, HT_SEC_PHASES, &held);
+	}
 	if (stamp < s->header.stamp) {
 		if (stamp < s->header.peak_stamp) {
 			c->peak_count = c->live_count;
@@ -169,6 +182,10 @@ void synth_init(struct synth *s)
 	synth_add(s, HT_SEC_SITES, NULL);
 	synth_add(s, HT_SEC_BUCKETS, NULL);
 	synth_add(s, HT_SEC_HISTORY, NULL);
+	synth_add(s, HT_SEC_MARKS, NULL);
+	synth_add(s, HT_SEC_PHASES, NULL);
+	synth_add(s, HT_SEC_CONTENTS, NULL);
+	((struct ht_mark *)synth_at(s, HT_SEC_MARKS, 0))->name = synth_string(s, "start");
 	h->program = synth_string(s, "prog");
 	h->exe = synth_string(s, "/usr/bin/prog");
 	h->command = synth_string(s, "prog --flag");
@@ -332,7 +349,6 @@ void synth_free(struct synth *s, uint32_t bucket, uint32_t thread, uint64_t n, u
 	turn(s, -(int64_t)(n * bytes));
 	struct ht_counters *c = wake(s, bucket, thread);
 	c->frees += n;
-	c->freed_bytes += n * bytes;
 	c->live_count -= (int64_t)n;
 	c->live_bytes -= (int64_t)(n * bytes);
 }
@@ -387,6 +403,17 @@ void synth_coarsen(struct synth *s)
 	s->header.point_ticks *= 2;
 }
 
+uint32_t synth_mark(struct synth *s, const char *name, const char *numbers, uint64_t ticks)
+{
+	struct ht_mark m = {.ticks = ticks,
+		.name = synth_string(s, name),
+		.numbers = synth_string(s, numbers),
+		.live_bytes = s->header.live_bytes};
+
+	s->header.mark_stamp = ++s->header.stamp;
+	return synth_add(s, HT_SEC_MARKS, &m);
+}
+
 void synth_follow(struct synth *s, uint32_t bucket, uint32_t thread)
 {
 	uint32_t record = find_counters(s, bucket, thread), n_points = count(s, HT_SEC_TIMELINE);
@@ -416,6 +443,9 @@ void *synth_image(struct synth *s, size_t *bytes)
 	h->n_threads = count(s, HT_SEC_THREADS);
 	h->n_history = count(s, HT_SEC_HISTORY);
 	h->n_points = count(s, HT_SEC_TIMELINE);
+	h->n_marks = count(s, HT_SEC_MARKS);
+	h->n_phases = count(s, HT_SEC_PHASES);
+	h->n_contents = count(s, HT_SEC_CONTENTS);
 	memcpy(image, h, sizeof(*h));
 
 	if (s->tables[HT_SEC_LOCATIONS].n)
@@ -427,7 +457,8 @@ void *synth_image(struct synth *s, size_t *bytes)
 			size_t size = record_bytes[section], from = t->n * part / s->extents,
 			       to = t->n * (part + 1) / s->extents, raw = (to - from) * size;
 			/* names carry no count in the header, so there spare records would count */
-			if (part + 1 == s->extents && section < HT_SEC_FUNCTIONS)
+			if (part + 1 == s->extents &&
+				(section < HT_SEC_FUNCTIONS || section > HT_SEC_NAMES))
 				raw += s->spare * size;
 			if (raw == 0)
 				continue;

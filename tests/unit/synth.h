@@ -68,6 +68,8 @@ void synth_realloc(struct synth *s, uint32_t from, uint32_t to, uint32_t thread,
 /* Timeline: a point now; all points to half as many; a bucket to be followed from now on, as seen by one thread. */
 void synth_point(struct synth *s, uint64_t ticks);
 void synth_coarsen(struct synth *s);
+/* A mark now; its index. numbers: "" for none. */
+uint32_t synth_mark(struct synth *s, const char *name, const char *numbers, uint64_t ticks);
 void synth_follow(struct synth *s, uint32_t bucket, uint32_t thread);
 
 /* The file as bytes, to be freed by the caller: to be damaged and written by hand. */

@@ -158,6 +158,10 @@ Test(rust, plumbing_is_what_the_list_says)
 	cr_expect(!rust_name_plumbing(&n, "alloc::vec::from_elem", NULL));
 	rust_name_read(&n, "allocator::f");
 	cr_expect(!rust_name_plumbing(&n, "allocator::f", plumbing));
+	/* but for what stands in for the allocator */
+	static const char wrapper[] = "<app::Counting as core::alloc::global::GlobalAlloc>::alloc";
+	rust_name_read(&n, wrapper);
+	cr_expect(rust_name_plumbing(&n, wrapper, none));
 }
 
 Test(rust, tells_closures_and_languages)

@@ -21,6 +21,7 @@
 #define BUCKETS 40
 #define THREADS 3
 #define EVENTS  6000
+#define MARKS   12
 
 static char directory[64];
 
@@ -70,6 +71,12 @@ struct ledger {
 	uint64_t total, highest;
 	int64_t points[HT_TIMELINE_POINTS][BUCKETS];
 	uint32_t n_points;
+	/* what was at each mark; 0 is the start */
+	struct {
+		uint64_t allocs[BUCKETS], alloc_bytes[BUCKETS], frees[BUCKETS];
+		int64_t live[BUCKETS], count[BUCKETS];
+	} marks[MARKS];
+	uint32_t n_marks;
 };
 
 static void ledger_look(struct ledger *l)
@@ -100,10 +107,22 @@ static void ledger_point(struct ledger *l)
 	memcpy(l->points[l->n_points++], l->live, sizeof(l->live));
 }
 
+static void ledger_mark(struct ledger *l)
+{
+	uint32_t i = l->n_marks++;
+
+	memcpy(l->marks[i].allocs, l->allocs, sizeof(l->allocs));
+	memcpy(l->marks[i].alloc_bytes, l->alloc_bytes, sizeof(l->alloc_bytes));
+	memcpy(l->marks[i].frees, l->frees, sizeof(l->frees));
+	memcpy(l->marks[i].live, l->live, sizeof(l->live));
+	memcpy(l->marks[i].count, l->count, sizeof(l->count));
+}
+
 /* Bucket b holds blocks of exactly 16 * b bytes; bucket 0, the overflow bucket, is left alone. */
 static void play(struct synth *s, struct ledger *l, uint32_t seed, uint32_t n_points)
 {
 	memset(l, 0, sizeof(*l));
+	l->n_marks = 1;
 	random_state = seed;
 	uint32_t module = synth_module(s, "/usr/bin/prog");
 	for (uint32_t b = 0; b < BUCKETS; b++)
@@ -119,6 +138,11 @@ static void play(struct synth *s, struct ledger *l, uint32_t seed, uint32_t n_po
 		uint32_t b = 1 + random_below(BUCKETS - 1), t = random_below(THREADS);
 		if (i % 500 == 0)
 			phase = random_below(100);
+		/* sometimes one after the other, sometimes with little between them */
+		if (seed % 3 && l->n_marks < MARKS && random_below(seed % 3 == 1 ? 600 : 30) == 0) {
+			synth_mark(s, seed % 2 ? "make" : "seal", "", i);
+			ledger_mark(l);
+		}
 		if (random_below(100) < phase || l->count[b] == 0) {
 			synth_alloc(s, b, t, 1, 16 * b);
 			l->allocs[b]++;
@@ -163,6 +187,19 @@ static void expect_ledger(const struct tally *t, const struct ledger *l)
 		cr_assert_eq(c->max_bytes, l->max[b]);
 		cr_assert_eq(c->stamp_row, 0);
 	}
+	cr_assert_eq(t->n_marks, l->n_marks);
+	for (uint32_t k = 0; k < l->n_marks; k++)
+		for (uint32_t b = 0; b < BUCKETS; b++) {
+			struct ht_phase at;
+			tally_at_mark(t, b, k, &at);
+			cr_assert_eq(at.counters, b);
+			cr_assert_eq(at.mark, k);
+			cr_assert_eq(at.allocs, l->marks[k].allocs[b], "bucket %u mark %u", b, k);
+			cr_assert_eq(at.alloc_bytes, l->marks[k].alloc_bytes[b]);
+			cr_assert_eq(at.frees, l->marks[k].frees[b]);
+			cr_assert_eq(at.live_count, l->marks[k].count[b]);
+			cr_assert_eq(at.live_bytes, l->marks[k].live[b]);
+		}
 	cr_assert_eq(t->header.peak_bytes, l->highest);
 	cr_assert_eq(t->n_points, l->n_points);
 	for (uint32_t i = 0; i < t->n_curves; i++) {
@@ -187,6 +224,8 @@ static void expect_equal(const struct tally *a, const struct tally *b)
 	x.state = y.state = 0;
 	x.n_chunks = y.n_chunks = 0; /* how threads were spread is not kept */
 	x.n_history = y.n_history = 0;
+	x.n_phases = y.n_phases = 0;
+	x.n_contents = y.n_contents = 0; /* where there is nothing but row 0, that goes too */
 	cr_assert_eq(memcmp(&x, &y, sizeof(x)), 0);
 	expect_table(a, b, strings, strings_bytes);
 	expect_table(a, b, modules, n_modules);
@@ -197,6 +236,9 @@ static void expect_equal(const struct tally *a, const struct tally *b)
 	expect_table(a, b, chains, n_chains);
 	expect_table(a, b, threads, n_threads);
 	expect_table(a, b, points, n_points);
+	expect_table(a, b, marks, n_marks);
+	expect_table(a, b, phases, n_phases);
+	expect_table(a, b, contents, n_contents);
 	cr_assert_eq(a->n_curves, b->n_curves);
 	for (uint32_t i = 0; i < a->n_curves; i++) {
 		cr_assert_eq(a->curves[i].bucket, b->curves[i].bucket);
@@ -217,6 +259,7 @@ static void expect_equal(const struct tally *a, const struct tally *b)
 static void build(struct synth *s)
 {
 	struct ht_chain chain = {.origin = 1, .size_class = 4, .ended = 5, .lengths = {1, 4}};
+	struct ht_content content = {.bucket = 2, .count = 3, .hash = 0xabc};
 
 	synth_init(s);
 	uint32_t f = synth_call(s, synth_call(s, 0, "main"), "app::run");
@@ -226,9 +269,11 @@ static void build(struct synth *s)
 	synth_alloc(s, a, main_thread, 10, 24);
 	synth_point(s, 1000);
 	synth_alloc(s, b, worker, 2, 4000);
+	synth_mark(s, "seal", "modules=5", 1500);
 	synth_realloc(s, a, b, worker, 24, 4096);
 	synth_point(s, 2000);
 	synth_free(s, a, worker, 4, 24);
+	synth_add(s, HT_SEC_CONTENTS, &content);
 	synth_add(s, HT_SEC_CHAINS, &chain);
 }
 
@@ -550,6 +595,104 @@ Test(tally, free_thread_slots_are_dropped)
 	synth_release(&s);
 }
 
+static void expect_at(const struct tally *t, uint32_t bucket, uint32_t mark, uint64_t allocs,
+	uint64_t alloc_bytes, uint64_t frees, int64_t live_count, int64_t live_bytes)
+{
+	struct ht_phase at;
+
+	tally_at_mark(t, bucket, mark, &at);
+	cr_assert_eq(at.allocs, allocs, "bucket %u mark %u: %lu", bucket, mark, at.allocs);
+	cr_assert_eq(at.alloc_bytes, alloc_bytes);
+	cr_assert_eq(at.frees, frees);
+	cr_assert_eq(at.live_count, live_count);
+	cr_assert_eq(at.live_bytes, live_bytes);
+}
+
+Test(tally, phases_by_hand)
+{
+	struct synth s;
+	struct tally t;
+
+	synth_init(&s);
+	uint32_t a = synth_bucket(&s, 0, 10), b = synth_bucket(&s, 0, 100);
+	synth_alloc(&s, a, 0, 5, 10);
+	cr_assert_eq(synth_mark(&s, "one", "", 1), 1);
+	synth_alloc(&s, a, 1, 2, 10);
+	synth_free(&s, a, 1, 4, 10); /* more than this thread has */
+	synth_mark(&s, "two", "modules=7", 2);
+	synth_mark(&s, "one", "", 3);
+	synth_alloc(&s, b, 0, 1, 100);
+	synth_free(&s, a, 0, 3, 10);
+	synth_mark(&s, "end", "", 4);
+	synth_tally(&s, &t);
+	cr_assert_eq(t.n_marks, 5);
+	cr_assert_str_eq(tally_string(&t, t.marks[0].name), "start");
+	cr_assert_str_eq(tally_string(&t, t.marks[3].name), "one");
+	cr_assert_str_eq(tally_string(&t, t.marks[2].numbers), "modules=7");
+	cr_assert_eq(t.n_phases, 3, "bucket a in phases 1 and 3, b in 3");
+	expect_at(&t, a, 0, 0, 0, 0, 0, 0);
+	expect_at(&t, a, 1, 5, 50, 0, 5, 50);
+	expect_at(&t, a, 2, 7, 70, 4, 3, 30);
+	expect_at(&t, a, 3, 7, 70, 4, 3, 30);
+	expect_at(&t, a, 4, 7, 70, 7, 0, 0);
+	expect_at(&t, a, 5, 7, 70, 7, 0, 0);
+	for (uint32_t k = 0; k < 4; k++)
+		expect_at(&t, b, k, 0, 0, 0, 0, 0);
+	expect_at(&t, b, 4, 1, 100, 0, 1, 100);
+	tally_release(&t);
+	synth_release(&s);
+}
+
+/* A record that looked while a mark was being made has two rows for it; and rows of buckets that are not there yet. */
+Test(tally, phase_rows_twice)
+{
+	struct synth s;
+	struct tally t;
+	struct ht_phase row = {.counters = 1,
+		.mark = 1,
+		.allocs = 2,
+		.alloc_bytes = 20,
+		.live_count = 2,
+		.live_bytes = 20};
+
+	synth_init(&s);
+	uint32_t a = synth_bucket(&s, 0, 10);
+	synth_alloc(&s, a, 0, 9, 10);
+	synth_mark(&s, "one", "", 1);
+	synth_add(&s, HT_SEC_PHASES, &row);
+	row.allocs = 3;
+	synth_add(&s, HT_SEC_PHASES, &row);
+	row.counters = 7;
+	synth_add(&s, HT_SEC_PHASES, &row);
+	synth_tally(&s, &t);
+	cr_assert_eq(t.n_phases, 1);
+	expect_at(&t, a, 1, 2, 20, 0, 2, 20);
+	expect_at(&t, a, 2, 9, 90, 0, 9, 90);
+	tally_release(&t);
+	synth_release(&s);
+}
+
+Test(tally, contents_are_sorted_and_added_up)
+{
+	static const struct ht_content raw[] = {{2, 5, 30}, {1, 1, 90}, {2, 7, 10},
+		{2, UINT32_MAX, 30}, {1, 0, 8}, {1, 2, 90}, {2, 4, 0}};
+	static const struct ht_content wanted[] = {
+		{1, 3, 90}, {2, 4, 0}, {2, 7, 10}, {2, UINT32_MAX, 30}};
+	struct synth s;
+	struct tally t;
+
+	synth_init(&s);
+	synth_bucket(&s, 0, 10);
+	synth_bucket(&s, 0, 100);
+	for (size_t i = 0; i < sizeof(raw) / sizeof(raw[0]); i++)
+		synth_add(&s, HT_SEC_CONTENTS, &raw[i]);
+	synth_tally(&s, &t);
+	cr_assert_eq(t.n_contents, 4);
+	cr_assert_eq(memcmp(t.contents, wanted, sizeof(wanted)), 0);
+	tally_release(&t);
+	synth_release(&s);
+}
+
 Test(tally, extents_may_cut_a_section_anywhere)
 {
 	struct synth s;
@@ -752,6 +895,9 @@ Test(tally, foreign_files)
 	expect_refused("newer", "newer heaptally");
 	synth_save(image, 20, "newer-cut");
 	expect_refused("newer-cut", "newer heaptally");
+	((struct ht_header *)image)->version = 1;
+	synth_save(image, bytes, "older");
+	expect_refused("older", "older heaptally");
 	free(image);
 	synth_release(&s);
 }
@@ -817,6 +963,12 @@ DAMAGE(chain_origin, HT_SEC_CHAINS, struct ht_chain, origin, 3)
 DAMAGE(chain_class, HT_SEC_CHAINS, struct ht_chain, size_class, HT_SIZE_CLASSES)
 DAMAGE(history_bucket, HT_SEC_HISTORY, struct ht_history, bucket, 3)
 DAMAGE(history_chunk, HT_SEC_HISTORY, struct ht_history, chunk, 2)
+DAMAGE(mark_name, HT_SEC_MARKS, struct ht_mark, name, 1000000)
+DAMAGE(mark_numbers, HT_SEC_MARKS, struct ht_mark, numbers, 1000000)
+DAMAGE(phase_counters, HT_SEC_PHASES, struct ht_phase, counters, 32)
+DAMAGE(phase_mark, HT_SEC_PHASES, struct ht_phase, mark, 2)
+DAMAGE(phase_start, HT_SEC_PHASES, struct ht_phase, mark, 0)
+DAMAGE(content_bucket, HT_SEC_CONTENTS, struct ht_content, bucket, 3)
 DAMAGE(function_name, HT_SEC_FUNCTIONS, struct ht_function, name, 1000000)
 DAMAGE(function_file, HT_SEC_FUNCTIONS, struct ht_function, file, 1000000)
 DAMAGE(frame_function, HT_SEC_FRAMES, struct ht_frame, function, 2)
@@ -898,6 +1050,12 @@ Test(tally, damaged_records)
 		{damage_chain_class, "chain 0"},
 		{damage_history_bucket, "history row 1"},
 		{damage_history_chunk, "history row 1"},
+		{damage_mark_name, "mark 1"},
+		{damage_mark_numbers, "mark 1"},
+		{damage_phase_counters, "phase row 2 is for record 32"},
+		{damage_phase_mark, "mark 2"},
+		{damage_phase_start, "mark 0"},
+		{damage_content_bucket, "content 1"},
 		{damage_function_name, "function 1"},
 		{damage_function_file, "function 1"},
 		{damage_frame_function, "frame 1"},
@@ -951,8 +1109,9 @@ Test(tally, damaged_extents)
 		{offsetof(struct ht_extent, stored_bytes), UINT64_MAX, "no possible place"},
 		{offsetof(struct ht_extent, stored_bytes), 16, "stored as 16 "},
 		{offsetof(struct ht_extent, raw_bytes), 17, "within a record"},
-		{offsetof(struct ht_extent, section), 16, "unknown type"},
-		{offsetof(struct ht_extent, section), 16 + (UINT64_C(2) << 32), "unknown type"},
+		{offsetof(struct ht_extent, section), HT_SEC_COUNT, "unknown type"},
+		{offsetof(struct ht_extent, section), HT_SEC_COUNT + (UINT64_C(2) << 32),
+			"unknown type"},
 		{offsetof(struct ht_extent, section), HT_SEC_SITES + (UINT64_C(2) << 32),
 			"encoding 2"},
 		{offsetof(struct ht_extent, section), HT_SEC_SITES + (UINT64_C(1) << 32),
@@ -990,7 +1149,8 @@ Test(tally, monstrous_counts)
 	(void)limit;
 #endif
 	uint32_t *counts[] = {&h->n_modules, &h->n_sites, &h->n_buckets, &h->n_chunks,
-		&h->n_regrows, &h->n_chains, &h->n_threads, &h->n_history};
+		&h->n_regrows, &h->n_chains, &h->n_threads, &h->n_history, &h->n_marks,
+		&h->n_phases, &h->n_contents};
 	for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
 		*counts[i] = UINT32_MAX;
 		synth_save(image, bytes, "monster");

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What two runs of one build differ by, and so what is no change. The figures were measured on six runs each of the
+ * examples' small and full rspack builds (538 and 13,543 modules), debug and release bindings; heaptally-diff(1) has
+ * them. A row's noise is the sum of
+ *  - a floor, a share of the whole tally's figure: work that threads split differently from run to run;
+ *  - what its own blocks scatter by if each came or went independently, the root of the sum of their squared sizes:
+ *    much for a few doubling tables, next to nothing for a hundred thousand nodes. At most a part of the row itself;
+ *  - for the JavaScript engine's rows a part in any case: it compiles and collects by time.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "diff.h"
+
+/* Floors, as shares of the whole: about twice the largest that was measured beyond the other terms. */
+static const double floors[METRIC_N] = {
+	[METRIC_PEAK] = 0.008,
+	[METRIC_BYTES] = 0.003,
+	[METRIC_COUNT] = 0.0025,
+	[METRIC_TEMPORARY] = 0.012,
+	[METRIC_LEAKED] = 0.03,
+};
+/* Below these no share of a tiny program means anything: a thread or a buffer of stdio. */
+static const double least[METRIC_N] = {
+	[METRIC_PEAK] = 4096,
+	[METRIC_BYTES] = 8192,
+	[METRIC_COUNT] = 32,
+	[METRIC_TEMPORARY] = 32,
+	[METRIC_LEAKED] = 4096,
+};
+#define SCATTER	    2.0
+#define SCATTER_CAP 0.4
+#define UNSTEADY_COLLECTOR 0.6
+#define UNSTEADY_ENGINE 0.1
+#define HELD	    0.4 /* of a change at the peak: held on average, too */
+#define HELD_VARY   0.1
+#define FOLLOWED    0.5
+#define FOLLOWED_ALIKE 0.2
+#define BYTES_VARY  0.02
+
+/* The lines on top: shares of the greater side, and bytes. */
+static const struct {
+	double share, bytes;
+} line_noise[DIFF_LINES] = {
+	[DIFF_RSS] = {0.08, 4e6},
+	[DIFF_HEAP] = {0.06, 65536},
+	[DIFF_OVERHEAD] = {0.30, 8e6},
+	[DIFF_SLACK] = {0.06, 65536},
+};
+
+static double at_least_0(int64_t v)
+{
+	return v > 0 ? (double)v : 0;
+}
+
+/* n blocks of bytes in all. */
+static double square(double bytes, double n)
+{
+	return n > 0 ? bytes * bytes / n : 0;
+}
+
+void diff_part_add(struct diff_part *to, const struct totals *b, const struct tally *t, const int64_t *curve)
+{
+	double n = (double)totals_metric(b, METRIC_COUNT);
+
+	totals_add(&to->totals, b);
+	to->squares[METRIC_PEAK] += square(at_least_0(b->peak_bytes), at_least_0(b->peak_count));
+	to->squares[METRIC_BYTES] += square((double)totals_metric(b, METRIC_BYTES), n);
+	to->squares[METRIC_COUNT] += n;
+	to->squares[METRIC_TEMPORARY] += (double)b->temporary;
+	to->squares[METRIC_LEAKED] += square(at_least_0(b->live_bytes), at_least_0(b->live_count));
+	if (!curve || !t->n_points)
+		return;
+	/* Time would make a busy machine look like a change; what was allocated meanwhile does not. */
+	double whole = (double)t->points[t->n_points - 1].alloc_bytes, last = 0, sum = 0;
+	for (uint32_t k = 0; k < t->n_points; k++) {
+		double now = (double)t->points[k].alloc_bytes;
+		if (now > last)
+			sum += (now - last) * at_least_0(curve[k]);
+		last = now;
+	}
+	to->held_bytes += whole > 0 ? sum / whole : 0;
+	to->followed_bytes += at_least_0(b->peak_bytes);
+}
+
+void diff_part_merge(struct diff_part *to, const struct diff_part *from)
+{
+	totals_add(&to->totals, &from->totals);
+	for (int m = 0; m < METRIC_N; m++)
+		to->squares[m] += from->squares[m];
+	to->held_bytes += from->held_bytes;
+	to->followed_bytes += from->followed_bytes;
+}
+
+double diff_unsteady(const char *crate)
+{
+	/* V8's marking work lists, and the collector of the host's C++ objects */
+	return !strcmp(crate, "heap") || !strcmp(crate, "cppgc") ? UNSTEADY_COLLECTOR : UNSTEADY_ENGINE;
+}
+
+void diff_row_judge(struct diff_row *row, const struct totals *total_before, const struct totals *total_after,
+	double threshold)
+{
+	for (int m = 0; m < METRIC_N; m++) {
+		enum profile_metric metric = (enum profile_metric)m;
+		double b = (double)totals_metric(&row->before.totals, metric);
+		double a = (double)totals_metric(&row->after.totals, metric);
+		double whole = fmax((double)totals_metric(total_before, metric),
+			(double)totals_metric(total_after, metric));
+		double scatter = SCATTER * sqrt(fmax(row->before.squares[m], row->after.squares[m]));
+		double noise = fmax(floors[m] * whole, least[m]) + fmin(scatter, SCATTER_CAP * fmax(a, b));
+		noise += row->unsteady * fmax(a, b);
+		double change = fabs(a - b);
+		/* with a threshold of 0 every difference counts */
+		row->significance[m] = !change ? 0 : threshold > 0 ? change / (noise * threshold) : INFINITY;
+	}
+}
+
+/* The share of a part's peak that the timeline follows. */
+static double followed(const struct diff_part *p)
+{
+	double peak = (double)totals_metric(&p->totals, METRIC_PEAK);
+
+	return peak > 0 ? p->followed_bytes / peak : -1;
+}
+
+/* By how much more was held on average, where both sides tell; one that holds nothing at the peak tells nothing. */
+static double held_change(const struct diff_row *row)
+{
+	double b = followed(&row->before), a = followed(&row->after);
+
+	if (b < FOLLOWED || a < FOLLOWED || fabs(a - b) > FOLLOWED_ALIKE)
+		return 0;
+	return row->after.held_bytes - row->before.held_bytes;
+}
+
+bool diff_row_elsewhere(const struct diff_row *row)
+{
+	const struct totals *b = &row->before.totals, *a = &row->after.totals;
+	double peak = (double)totals_metric(a, METRIC_PEAK) - (double)totals_metric(b, METRIC_PEAK);
+	double bytes = (double)totals_metric(a, METRIC_BYTES) - (double)totals_metric(b, METRIC_BYTES);
+	double leaked = (double)totals_metric(a, METRIC_LEAKED) - (double)totals_metric(b, METRIC_LEAKED);
+	double held = held_change(row), held_most = fmax(row->after.held_bytes, row->before.held_bytes);
+	double sign = peak < 0 ? -1 : 1;
+
+	/* what explains it must be of its order, and more than the row's own figures vary by */
+	double bytes_most = fmax((double)totals_metric(a, METRIC_BYTES), (double)totals_metric(b, METRIC_BYTES));
+	return bytes * sign < fmax(fabs(peak) / 2, BYTES_VARY * bytes_most) && leaked * sign < fabs(peak) / 2 &&
+	       held * sign < fmax(fabs(peak) * HELD, HELD_VARY * held_most);
+}
+
+void diff_line_judge(struct diff_line *line, enum diff_line_index which, double threshold)
+{
+	double b = (double)line->before, a = (double)line->after;
+	double noise = fmax(line_noise[which].share * fmax(a, b), line_noise[which].bytes);
+
+	line->changed = line->known && fabs(a - b) > noise * threshold;
+}

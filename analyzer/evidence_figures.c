@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: MIT */
+/* The figures of one group: sizes, times, the size of T, what it held at the marks. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "evidence_internal.h"
+
+#define VEC_FIRST_ITEMS                                                                            \
+	4u /* RawVec's first growth reserves so many elements of 2 to 1024 bytes ... */
+#define VEC_SMALL_BYTES  1024u
+#define TABLE_GROUP      16u    /* hashbrown's, with SSE2 */
+#define TABLE_LOOK_BYTES 65536u /* smallest tables beyond this do not tell their items */
+
+double evidence_tick_ns(const struct tally *t)
+{
+	const struct ht_header *h = &t->header;
+
+	return h->last_ticks > h->start_ticks && h->last_ns > h->start_ns
+		       ? (double)(h->last_ns - h->start_ns) /
+				 (double)(h->last_ticks - h->start_ticks)
+		       : 0;
+}
+
+/* Sizes by class: the size that `percent` of all do not exceed. */
+static uint64_t request_percentile(
+	const struct evidence *v, const struct group *g, double percent, uint64_t all)
+{
+	const struct tally *t = v->profile->tally;
+	uint64_t sum = 0;
+
+	for (uint32_t i = 0; i < g->n_buckets; i++) {
+		uint32_t b = v->bucket_order[g->first_bucket + i];
+		const struct totals *x = &v->profile->buckets[b].totals;
+		sum += x->allocs + x->reallocs;
+		if (sum && (double)sum >= percent / 100 * (double)all)
+			return t->counters[b].max_bytes;
+	}
+	return 0;
+}
+
+/*
+ * RawVec::grow_one from empty reserves 8 elements of one byte, 4 of up to 1024, else 1 (MIN_NON_ZERO_CAP in
+ * alloc/src/raw_vec). A first allocation of 8 bytes can be 8 or 4 elements, one of 1025 to 4096 bytes 4 or 1.
+ */
+static uint32_t first_growth_bytes(uint64_t first)
+{
+	if (first > VEC_FIRST_ITEMS * VEC_SMALL_BYTES)
+		return first <= UINT32_MAX ? (uint32_t)first : 0;
+	if (first > VEC_SMALL_BYTES || first == 8 || first % VEC_FIRST_ITEMS)
+		return 0;
+	return (uint32_t)(first / VEC_FIRST_ITEMS);
+}
+
+/* Bytes of hashbrown's table of n buckets: items, to a group's alignment; a byte each, and a group of them once more. */
+static uint64_t table_bytes(uint64_t n, uint64_t item)
+{
+	return (n * item + TABLE_GROUP - 1) / TABLE_GROUP * TABLE_GROUP + n + TABLE_GROUP;
+}
+
+static bool is_table_of(uint64_t bytes, uint64_t item)
+{
+	for (uint64_t n = 4; n <= bytes; n *= 2)
+		if (table_bytes(n, item) == bytes)
+			return true;
+	return false;
+}
+
+/* Where the items need no padding, n (item + 1) + 16 has one solution with an even item. */
+static uint32_t large_table_item_bytes(uint64_t bytes)
+{
+	uint64_t both = evidence_less(bytes, TABLE_GROUP), n = both & -both;
+
+	return n >= TABLE_GROUP && both / n - 1 <= UINT32_MAX ? (uint32_t)(both / n - 1) : 0;
+}
+
+/*
+ * The item that all tables of the group can have been made of. Padding leaves several in small tables; the one that
+ * is most aligned is taken. 0: there is no such item.
+ */
+static uint32_t table_item_bytes(const struct evidence *v, const struct group *g)
+{
+	const struct tally *t = v->profile->tally;
+	uint64_t best = 0;
+
+	if (g->min_bytes == g->max_bytes || g->min_bytes > TABLE_LOOK_BYTES)
+		return large_table_item_bytes(g->max_bytes);
+	for (uint64_t item = 1; item <= g->min_bytes / 4; item++) {
+		bool all = true;
+		for (uint32_t i = 0; i < g->n_buckets && all; i++) {
+			const struct ht_counters *c =
+				&t->counters[v->bucket_order[g->first_bucket + i]];
+			all = c->min_bytes > c->max_bytes ||
+			      (is_table_of(c->min_bytes, item) && is_table_of(c->max_bytes, item));
+		}
+		if (all && (!best || (item & -item) > (best & -best)))
+			best = item;
+	}
+	return (uint32_t)best;
+}
+
+/* A leaf: the parent's address, two numbers of 16 bits, 11 keys and 11 values; an inner node has 12 addresses more. */
+static uint32_t node_item_bytes(uint64_t leaf)
+{
+	uint64_t item = leaf > 12 ? (leaf - 12) / 11 : 0;
+
+	return item <= UINT32_MAX ? (uint32_t)item : 0;
+}
+
+static void group_times(struct group *g, const uint64_t *lifetimes, double tick_ns)
+{
+	uint64_t all = 0, sum = 0;
+
+	if (!g->totals.frees || !(tick_ns > 0))
+		return;
+	g->lifetime_mean_ns =
+		(uint64_t)((double)g->totals.lifetime_ticks / (double)g->totals.frees * tick_ns);
+	for (uint32_t i = 0; i < HT_LIFETIME_BINS; i++)
+		all += lifetimes[i];
+	for (uint32_t i = 0; i < HT_LIFETIME_BINS && all; i++) {
+		sum += lifetimes[i];
+		if (2 * sum < all)
+			continue;
+		g->lifetime_p50_ns =
+			i + 1 == HT_LIFETIME_BINS
+				? UINT64_MAX
+				: (uint64_t)((double)(1ull << (HT_LIFETIME_FIRST + 2 * i)) *
+					     tick_ns);
+		break;
+	}
+}
+
+void group_fill(struct evidence *v, struct group *g, bool grows_vec, double tick_ns)
+{
+	const struct tally *t = v->profile->tally;
+	uint64_t lifetimes[HT_LIFETIME_BINS] = {0}, first = 0, timed_ticks = 0;
+	bool one_first = true;
+
+	g->min_bytes = UINT64_MAX;
+	g->align = t->buckets[v->bucket_order[g->first_bucket]].align;
+	for (uint32_t i = 0; i < g->n_buckets; i++) {
+		uint32_t b = v->bucket_order[g->first_bucket + i];
+		timed_ticks += t->counters[b].timed_ticks;
+		g->timed_calls += t->counters[b].timed_calls;
+		g->filled_bytes += t->counters[b].filled_bytes;
+		g->unwritten_bytes += t->counters[b].unwritten_bytes;
+		totals_add(&g->totals, &v->profile->buckets[b].totals);
+		if (t->buckets[b].align != g->align)
+			g->align = 0;
+		for (uint32_t k = 0; k < HT_LIFETIME_BINS; k++)
+			lifetimes[k] += t->counters[b].lifetimes[k];
+		if (t->counters[b].min_bytes > t->counters[b].max_bytes)
+			continue;
+		g->min_bytes = t->counters[b].min_bytes < g->min_bytes ? t->counters[b].min_bytes
+								       : g->min_bytes;
+		g->max_bytes = t->counters[b].max_bytes > g->max_bytes ? t->counters[b].max_bytes
+								       : g->max_bytes;
+		if (t->counters[b].allocs) {
+			one_first &= t->counters[b].min_bytes == t->counters[b].max_bytes &&
+				     (!first || first == t->counters[b].min_bytes);
+			first = t->counters[b].min_bytes;
+		}
+	}
+	if (g->min_bytes > g->max_bytes)
+		g->min_bytes = 0;
+	uint64_t all = g->totals.allocs + g->totals.reallocs;
+	g->p50_bytes = request_percentile(v, g, 50, all);
+	g->p90_bytes = request_percentile(v, g, 90, all);
+	g->p99_bytes = request_percentile(v, g, 99, all);
+	g->slack_bytes =
+		evidence_less(g->totals.usable_bytes, totals_metric(&g->totals, METRIC_BYTES));
+	group_times(g, lifetimes, tick_ns);
+	g->timed_ns = (uint64_t)((double)timed_ticks * tick_ns);
+	g->element_bytes = names_builtin_bytes(g->element);
+	if (g->container == CONTAINER_STRING)
+		g->element_bytes = 1;
+	else if (g->container == CONTAINER_BTREE)
+		g->element_bytes = node_item_bytes(g->min_bytes);
+	else if (!g->element_bytes && g->container == CONTAINER_TABLE)
+		g->element_bytes = table_item_bytes(v, g);
+	else if (!g->element_bytes && grows_vec && one_first)
+		g->element_bytes = first_growth_bytes(first);
+}
+
+/* Per bucket its rows go by mark; a mark without one has the next row's value, or what the bucket holds at the end. */
+int evidence_phases(struct evidence *v)
+{
+	const struct tally *t = v->profile->tally;
+	uint32_t n = t->n_marks, row = 0;
+
+	if (n < 2)
+		return 0;
+	v->phase_ends = calloc((size_t)v->n_groups * n + 1, sizeof(*v->phase_ends));
+	if (!v->phase_ends)
+		return -1;
+	for (uint32_t b = 0; b < t->n_buckets; b++) {
+		uint32_t first = row, at = v->bucket_group[b];
+		while (row < t->n_phases && t->phases[row].counters == b)
+			row++;
+		if (at == PROFILE_NONE)
+			continue;
+		int64_t *ends = v->phase_ends + (size_t)at * n;
+		v->groups[at].phase_ends = ends;
+		for (uint32_t mark = 1; mark <= n; mark++) {
+			while (first < row && t->phases[first].mark < mark)
+				first++;
+			int64_t live = first < row ? t->phases[first].live_bytes
+						   : t->counters[b].live_bytes;
+			ends[mark - 1] = (int64_t)((uint64_t)ends[mark - 1] + (uint64_t)live);
+		}
+	}
+	return 0;
+}

@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: MIT */
+/* The list of patterns, and what is done for all of them: limits, texts, rank. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "list.h"
+#include "pattern.h"
+
+const struct pattern *const patterns[] = {
+#define PATTERN_ROW(name) &pattern_##name,
+	PATTERNS(PATTERN_ROW) NULL,
+#undef PATTERN_ROW
+};
+
+const struct pattern *pattern_named(const char *name)
+{
+	for (const struct pattern *const *p = patterns; *p; p++)
+		if (!strcmp((*p)->name, name))
+			return *p;
+	return NULL;
+}
+
+/* ---- for find() ---- */
+
+struct finding *findings_add(struct findings *fs, const struct group *g)
+{
+	struct finding *f = calloc(1, sizeof(*f));
+
+	if (f && (fs->n & (fs->n - 1)) == 0) {
+		size_t room = fs->n ? 2 * (size_t)fs->n : 1;
+		struct finding **grown = realloc(fs->rows, room * sizeof(*grown));
+		if (!grown) {
+			free(f);
+			f = NULL;
+		} else {
+			fs->rows = grown;
+		}
+	}
+	if (f) {
+		fs->rows[fs->n++] = f;
+	} else {
+		fs->bad = true;
+		f = &fs->spare;
+	}
+	f->pattern = fs->pattern;
+	f->section = fs->pattern->section;
+	f->group = g;
+	return f;
+}
+
+void finding_figure(struct findings *fs, struct finding *f, const char *key, const char *label,
+	enum unit unit, double value)
+{
+	if (f->n_figures == FINDING_FIGURES)
+		fs->bad = true;
+	else
+		f->figures[f->n_figures++] = (struct figure){key, label, unit, value};
+}
+
+static char *say(struct findings *fs, const char *format, va_list ap)
+{
+	char *text;
+
+	if (vasprintf(&text, format, ap) >= 0)
+		return text;
+	fs->bad = true;
+	return NULL;
+}
+
+void finding_fill(struct findings *fs, struct finding *f, const char *name, const char *format, ...)
+{
+	va_list ap;
+
+	if (f->n_fills == FINDING_FILLS) {
+		fs->bad = true;
+		return;
+	}
+	va_start(ap, format);
+	f->fills[f->n_fills++] = (struct fill){name, say(fs, format, ap)};
+	va_end(ap);
+}
+
+void finding_why(struct findings *fs, struct finding *f, const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	free(f->why);
+	f->why = say(fs, format, ap);
+	va_end(ap);
+}
+
+/* ---- texts ---- */
+
+static const char *brief_of(const struct evidence *v, uint32_t function, const char *none)
+{
+	return function == PROFILE_NONE ? none : v->profile->functions[function].brief;
+}
+
+static void fill_places(struct findings *fs, const struct evidence *v, struct finding *f)
+{
+	const struct group *g = f->group;
+	char element[96] = "T";
+
+	if (g->element[0])
+		rust_name_short(element, sizeof(element), g->element);
+	finding_fill(fs, f, "T", "%s", element);
+	finding_fill(fs, f, "container", "%s", container_name(g->container));
+	finding_fill(fs, f, "blame", "%s", brief_of(v, g->blame, ""));
+	finding_fill(fs, f, "method", "%s", brief_of(v, g->method, "the allocator"));
+	finding_fill(fs, f, "caller", "%s", brief_of(v, g->caller, "?"));
+	finding_fill(fs, f, "crate", "%s", evidence_crate(v, g));
+}
+
+/* A name in braces, as Rust's own braces never are: {n}, {T}. Its length, or 0. */
+static size_t placeholder(const char *s)
+{
+	size_t n = 1 + strspn(s + 1, "abcdefghijklmnopqrstuvwxyz_T");
+
+	return s[0] == '{' && n > 1 && s[n] == '}' ? n + 1 : 0;
+}
+
+/* The template with its placeholders filled in; NULL with *e. */
+static char *expand(const struct finding *f, const char *template, struct error *e)
+{
+	char *text = NULL;
+	size_t bytes;
+	FILE *out = open_memstream(&text, &bytes);
+
+	if (!out) {
+		error_set(e, "out of memory for the findings");
+		return NULL;
+	}
+	for (const char *s = template; *s;) {
+		size_t n = placeholder(s);
+		uint32_t i = 0;
+		if (!n) {
+			fputc(*s++, out);
+			continue;
+		}
+		while (i < f->n_fills && (strlen(f->fills[i].name) != n - 2 ||
+						 strncmp(f->fills[i].name, s + 1, n - 2)))
+			i++;
+		if (i == f->n_fills) {
+			fclose(out);
+			free(text);
+			error_set(e, "the catalog's fix '%s' of %s: nothing fills %.*s", f->fix,
+				f->pattern->name, (int)n, s);
+			return NULL;
+		}
+		fputs(f->fills[i].text ? f->fills[i].text : "", out);
+		s += n;
+	}
+	if (fclose(out)) {
+		free(text);
+		error_set(e, "out of memory for the findings");
+		return NULL;
+	}
+	return text;
+}
+
+static bool name_matches(const struct evidence *v, const char *glob, uint32_t function)
+{
+	char *globs[] = {(char *)glob};
+	const struct catalog_globs one = {globs, 1};
+
+	return !glob || (function != PROFILE_NONE &&
+				catalog_match(&one, v->profile->functions[function].name));
+}
+
+static void find_place(const struct evidence *v, const struct catalog *c, struct finding *f)
+{
+	for (uint32_t i = 0; i < c->n_places && !f->place; i++) {
+		const struct catalog_place *p = &c->places[i];
+		char *globs[] = {p->type};
+		const struct catalog_globs type = {globs, 1};
+		if (!name_matches(v, p->function, f->group->blame) ||
+			!name_matches(v, p->method, f->group->method) ||
+			(p->type && !catalog_match(&type, f->group->element)))
+			continue;
+		f->place = p->name;
+		f->section = p->section ? p->section : f->section;
+	}
+}
+
+static int finish(struct findings *fs, const struct evidence *v, const struct catalog *c,
+	struct finding *f, struct error *e)
+{
+	const struct catalog_pattern *cp = catalog_pattern(c, f->pattern->name);
+	const struct catalog_fix *fix = f->fix ? catalog_fix(cp, f->fix) : NULL;
+
+	if (!fix)
+		return error_set(e, "the catalog has no fix '%s' for %s", f->fix ? f->fix : "",
+			f->pattern->name);
+	fill_places(fs, v, f);
+	find_place(v, c, f);
+	f->fix_line = expand(f, fix->line, e);
+	f->fix_code = f->fix_line ? expand(f, fix->code, e) : NULL;
+	f->assumption = f->fix_code ? expand(f, fix->assumption, e) : NULL;
+	if (!f->assumption)
+		return -1;
+	if (!f->group->named && f->pattern->naming) {
+		f->naming = strdup(f->pattern->naming);
+		fs->bad |= !f->naming;
+	}
+	if (!f->saving.time_ns)
+		f->saving.time_ns =
+			(uint64_t)((double)f->saving.allocs * c->alloc_ns +
+				   (double)f->saving.copied_bytes * c->copy_ns_per_byte);
+	f->score = findings_score(&f->saving);
+	return 0;
+}
+
+/* ---- all ---- */
+
+static void finding_free(struct finding *f)
+{
+	for (uint32_t i = 0; i < f->n_fills; i++)
+		free(f->fills[i].text);
+	free(f->why);
+	free(f->fix_line);
+	free(f->fix_code);
+	free(f->assumption);
+	free(f->naming);
+}
+
+/* The values of a pattern's limits, by its own list; both sides must have the same. */
+static int limits_of(
+	double *limits, const struct pattern *p, const struct catalog_pattern *cp, struct error *e)
+{
+	uint32_t n = 0;
+
+	for (; p->limits[n]; n++) {
+		const struct catalog_limit *l = cp ? catalog_limit(cp, p->limits[n]) : NULL;
+		if (!l)
+			return error_set(
+				e, "the catalog has no limit '%s' for %s", p->limits[n], p->name);
+		limits[n] = l->value;
+	}
+	if (!cp || cp->n_limits != n)
+		return error_set(e, "the catalog has limits for %s that it does not know", p->name);
+	return 0;
+}
+
+static int worst_first(const void *a, const void *b)
+{
+	const struct finding *x = *(struct finding *const *)a, *y = *(struct finding *const *)b;
+
+	if (x->score != y->score)
+		return x->score > y->score ? -1 : 1;
+	if (x->group != y->group)
+		return x->group < y->group ? -1 : 1;
+	return strcmp(x->pattern->name, y->pattern->name);
+}
+
+double findings_score(const struct saving *s)
+{
+	return (double)s->peak_bytes + (double)s->time_ns;
+}
+
+int patterns_find(struct findings *out, const struct evidence *v, const struct catalog *c,
+	const struct pattern *only, double min_score, struct error *e)
+{
+	double limits[PATTERN_LIMITS];
+	uint32_t kept = 0;
+
+	*out = (struct findings){0};
+	for (const struct pattern *const *p = patterns; *p; p++) {
+		if (only && only != *p)
+			continue;
+		if (limits_of(limits, *p, catalog_pattern(c, (*p)->name), e))
+			goto failed;
+		out->pattern = *p;
+		(*p)->find(v, limits, out);
+	}
+	for (uint32_t i = 0; i < out->n; i++)
+		if (finish(out, v, c, out->rows[i], e))
+			goto failed;
+	if (out->bad) {
+		error_set(e, "out of memory for the findings");
+		goto failed;
+	}
+	for (uint32_t i = 0; i < out->n; i++) {
+		if (out->rows[i]->score >= min_score) {
+			out->rows[kept++] = out->rows[i];
+			continue;
+		}
+		finding_free(out->rows[i]);
+		free(out->rows[i]);
+	}
+	out->n = kept;
+	if (out->n)
+		qsort(out->rows, out->n, sizeof(*out->rows), worst_first);
+	return 0;
+failed:
+	findings_release(out);
+	return -1;
+}
+
+void findings_release(struct findings *fs)
+{
+	for (uint32_t i = 0; i < fs->n; i++) {
+		finding_free(fs->rows[i]);
+		free(fs->rows[i]);
+	}
+	finding_free(&fs->spare);
+	free(fs->rows);
+	*fs = (struct findings){0};
+}

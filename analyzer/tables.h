@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Memory as the catalog's data structures and categories have it, and the sizes of types: all at the peak. What a
+ * group belongs to is the catalog's to say (struct catalog_category); sizes of types come from the blocks.
+ */
+#ifndef HEAPTALLY_TABLES_H
+#define HEAPTALLY_TABLES_H
+
+#include "catalog.h"
+#include "evidence.h"
+
+#define TABLES_OTHER "other" /* the category of what no row claims */
+
+struct structure {
+	const char *name, *category;
+	uint64_t count;      /* items: see catalog_category.counts */
+	uint64_t peak_bytes; /* all that belongs to it, parts that are not counted included */
+	double item_bytes;   /* bytes of what is counted by item; 0: nothing is counted */
+	uint64_t low_bytes, high_bytes; /* smallest and largest item counted */
+	/* The count is what the buffers have room for: how many items are in them is not known. */
+	bool room;
+	enum container container; /* of most of its bytes */
+	uint32_t n_groups;
+};
+
+struct category {
+	const char *name;
+	uint64_t peak_bytes, count; /* blocks */
+};
+
+/* A type and its size, as told by blocks that hold one (Box, Arc) or by how many-item blocks grow. */
+struct type_size {
+	const char *type;
+	enum container container;
+	uint64_t bytes;      /* size_of::<T>(); of a map, its entry */
+	uint64_t count;      /* at the peak: in boxes, or as many as there is room for */
+	uint64_t peak_bytes; /* of the blocks */
+	bool room;
+};
+
+struct tables {
+	struct structure *structures; /* most bytes first */
+	struct category *categories;  /* likewise, "other" last */
+	struct type_size *types;      /* most bytes first */
+	uint32_t n_structures, n_categories, n_types;
+	uint64_t peak_bytes;
+};
+
+/* Names are owned by catalog and evidence. 0 or -1: out of memory. */
+int tables_init(
+	struct tables *t, const struct evidence *v, const struct catalog *c, struct error *e);
+void tables_release(struct tables *t);
+
+/* The catalog's row for a group, or NULL. */
+const struct catalog_category *tables_category(
+	const struct evidence *v, const struct catalog *c, const struct group *g);
+/* Does a group match? Empty lists match all. */
+bool tables_match(const struct evidence *v, const struct group *g,
+	const struct catalog_globs *types, const struct catalog_globs *functions,
+	const struct catalog_globs *methods);
+
+/* NULL: no allocation belongs to it. */
+const struct structure *tables_structure(const struct tables *t, const char *name);
+
+#endif

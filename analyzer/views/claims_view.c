@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT */
+/* Claims with their verdicts: see tables_view.h. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "figures.h"
+#include "tables_view.h"
+#include "utf8.h"
+
+#define VERDICT_AT 13 /* columns before the words */
+
+static const char *const units[] = {"count", "bytes", "ns", "share", "ratio"};
+
+static const char *said(char *out, enum unit unit, double value)
+{
+	uint64_t whole = value > 0 ? (uint64_t)(value < 1e19 ? value + 0.5 : 1e19) : 0;
+
+	if (unit == UNIT_SHARE)
+		return figure_share(out, value);
+	return unit == UNIT_BYTES ? figure_bytes(out, whole) : figure_count(out, whole);
+}
+
+/* Words wrapped beside the verdict. */
+static void put(FILE *out, const char *text, unsigned columns)
+{
+	size_t room = columns - VERDICT_AT;
+
+	while (text[utf8_fit(text, room)]) {
+		size_t n = utf8_fit(text, room), space = n;
+		while (space && text[space] != ' ')
+			space--;
+		n = space ? space : n;
+		fprintf(out, "%.*s\n%*s", (int)n, text, VERDICT_AT, "");
+		text += n + (text[n] == ' ');
+	}
+	fprintf(out, "%s\n", text);
+}
+
+static void put_claim(FILE *out, const struct claim *r, unsigned columns)
+{
+	char value[FIGURE_SIZE], verdict[16], *text = NULL, *clean;
+	size_t bytes;
+	FILE *line = open_memstream(&text, &bytes);
+
+	if (!line)
+		return;
+	fprintf(line, "%s", r->claim->says);
+	if (r->measured)
+		fprintf(line, ": %s", said(value, r->unit, r->value));
+	if (r->why)
+		fprintf(line, "%s%s", r->measured ? ", " : ": ", r->why);
+	fclose(line);
+	if (r->verdict == VERDICT_OFF && r->factor > 0)
+		snprintf(verdict, sizeof(verdict), "off x%.3g", r->factor);
+	else
+		snprintf(verdict, sizeof(verdict), "%s", verdict_name(r->verdict));
+	clean = utf8_clean(text, bytes + 1);
+	fprintf(out, "%-*s", VERDICT_AT, verdict);
+	put(out, clean ? clean : "", columns);
+	free(clean);
+	free(text);
+}
+
+int claims_text_write(FILE *out, const struct claims *cs, const struct evidence *v,
+	unsigned columns, bool style, struct error *e)
+{
+	const char *section = "";
+
+	fprintf(out, "%u claims: %u hold, %u are off by a factor, %u changed, %u not visible\n",
+		cs->n, cs->verdicts[VERDICT_HOLDS], cs->verdicts[VERDICT_OFF],
+		cs->verdicts[VERDICT_CHANGED], cs->verdicts[VERDICT_NOT_VISIBLE]);
+	fprintf(out, "measured with %llu modules; figures for more or fewer are scaled by %.3g\n",
+		(unsigned long long)v->modules, cs->scale);
+	for (uint32_t i = 0; i < cs->n; i++) {
+		if (strcmp(section, cs->rows[i].claim->section)) {
+			section = cs->rows[i].claim->section;
+			fprintf(out, "\n%s%s%s\n", style ? "\033[1m" : "", section,
+				style ? "\033[0m" : "");
+		}
+		put_claim(out, &cs->rows[i], columns);
+	}
+	if (fflush(out) || ferror(out))
+		return error_set(e, "cannot write the claims: %s", strerror(errno));
+	return 0;
+}
+
+static json_t *claim_json(const struct claim *r)
+{
+	return json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:s, s:o, s:s?}", "section",
+		r->claim->section, "says", r->claim->says, "measure", r->claim->measure, "unit",
+		units[r->unit], "claimed",
+		r->claim->value > 0 ? json_real(r->claim->value) : json_null(), "measured",
+		r->measured ? json_real(r->value) : json_null(), "verdict",
+		verdict_name(r->verdict), "factor",
+		r->factor > 0 ? json_real(r->factor) : json_null(), "why", r->why);
+}
+
+int claims_json_write(FILE *out, const struct claims *cs, const struct evidence *v, struct error *e)
+{
+	json_t *rows = json_array(), *all;
+	int bad = 0;
+
+	for (uint32_t i = 0; i < cs->n; i++)
+		bad |= json_array_append_new(rows, claim_json(&cs->rows[i]));
+	all = json_pack("{s:i, s:I, s:f, s:o}", "version", 1, "modules", (json_int_t)v->modules,
+		"scale", cs->scale, "claims", rows);
+	if (!all || bad) {
+		json_decref(all);
+		return error_set(e, "out of memory for the claims");
+	}
+	bad = json_dumpf(all, out, JSON_INDENT(2)) || fputc('\n', out) == EOF || fflush(out);
+	json_decref(all);
+	return bad ? error_set(e, "cannot write the claims: %s", strerror(errno)) : 0;
+}

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: MIT */
+/* The tables: see tables_view.h. json_pack returns NULL, and takes its arguments, when memory runs out. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "figures.h"
+#include "tables_view.h"
+#include "utf8.h"
+
+#define NAME_MAX_BYTES (64u << 10)
+#define TYPE_AT        34 /* columns before a type's name */
+
+static void heading(FILE *out, bool style, const char *text)
+{
+	fprintf(out, "\n%s%s%s\n", style ? "\033[1m" : "", text, style ? "\033[0m" : "");
+}
+
+static void structures_write(FILE *out, const struct tables *t, bool style, uint32_t top)
+{
+	char bytes[FIGURE_SIZE], share[FIGURE_SIZE], count[FIGURE_SIZE], item[FIGURE_SIZE];
+	bool room = false;
+
+	if (!t->n_structures)
+		return;
+	heading(out, style, "Data structures by peak: as the catalog knows them");
+	fprintf(out, "%9s %6s %8s  %8s  %-24s %s\n", "peak", "share", "count", "per item",
+		"structure", "category");
+	for (uint32_t i = 0; i < t->n_structures && i < top; i++) {
+		const struct structure *s = &t->structures[i];
+		room |= s->room;
+		fprintf(out, "%9s %6s %8s%s %8s  %-24s %s\n", figure_bytes(bytes, s->peak_bytes),
+			figure_share(share,
+				t->peak_bytes ? (double)s->peak_bytes / (double)t->peak_bytes : 0),
+			s->count ? figure_count(count, s->count) : "",
+			s->room && s->count ? "+" : " ",
+			s->count ? figure_bytes(item, (uint64_t)(s->item_bytes + 0.5)) : "",
+			s->name, s->category);
+	}
+	if (room)
+		fputs("  + as many as there is room for\n", out);
+}
+
+static void categories_write(FILE *out, const struct tables *t, bool style)
+{
+	char bytes[FIGURE_SIZE], share[FIGURE_SIZE], count[FIGURE_SIZE];
+
+	if (t->n_categories < 2)
+		return;
+	heading(out, style, "Categories by peak");
+	fprintf(out, "%9s %6s %8s   %s\n", "peak", "share", "blocks", "category");
+	for (uint32_t i = 0; i < t->n_categories; i++) {
+		const struct category *c = &t->categories[i];
+		fprintf(out, "%9s %6s %8s   %s\n", figure_bytes(bytes, c->peak_bytes),
+			figure_share(share,
+				t->peak_bytes ? (double)c->peak_bytes / (double)t->peak_bytes : 0),
+			figure_count(count, c->count), c->name);
+	}
+}
+
+static void types_write(
+	FILE *out, const struct tables *t, unsigned columns, bool style, uint32_t top)
+{
+	char bytes[FIGURE_SIZE], count[FIGURE_SIZE], size[FIGURE_SIZE], type[256];
+	size_t room = columns > TYPE_AT + 16 ? columns - TYPE_AT : 16;
+
+	if (!t->n_types)
+		return;
+	heading(out, style, "Types by peak: sizes as their blocks tell them; of a map, its entry");
+	fprintf(out, "%9s %8s  %8s  %s\n", "peak", "count", "size", "type");
+	for (uint32_t i = 0; i < t->n_types && i < top; i++) {
+		const struct type_size *x = &t->types[i];
+		char *clean;
+		rust_name_short(type, room + 1 < sizeof(type) ? room + 1 : sizeof(type), x->type);
+		clean = utf8_clean(type, sizeof(type));
+		fprintf(out, "%9s %8s%s %8s  %s\n", figure_bytes(bytes, x->peak_bytes),
+			figure_count(count, x->count), x->room ? "+" : " ",
+			figure_bytes(size, x->bytes), clean ? clean : "");
+		free(clean);
+	}
+}
+
+void tables_text_write(
+	FILE *out, const struct tables *t, unsigned columns, bool style, uint32_t top)
+{
+	structures_write(out, t, style, top);
+	categories_write(out, t, style);
+	types_write(out, t, columns, style, top);
+}
+
+static json_t *integer(uint64_t value)
+{
+	return json_integer(value < INT64_MAX ? (json_int_t)value : INT64_MAX);
+}
+
+static json_t *structure_json(const struct structure *s)
+{
+	return json_pack("{s:s, s:s, s:o, s:o, s:f, s:b, s:s}", "name", s->name, "category",
+		s->category, "peak_bytes", integer(s->peak_bytes), "count", integer(s->count),
+		"item_bytes", s->item_bytes, "count_is_room", s->room, "container",
+		container_name(s->container));
+}
+
+static json_t *category_json(const struct category *c)
+{
+	return json_pack("{s:s, s:o, s:o}", "name", c->name, "peak_bytes", integer(c->peak_bytes),
+		"blocks", integer(c->count));
+}
+
+static json_t *type_json(const struct type_size *x)
+{
+	char *clean = utf8_clean(x->type, NAME_MAX_BYTES);
+	json_t *o = clean ? json_pack("{s:s, s:s, s:o, s:o, s:b, s:o}", "type", clean, "container",
+				    container_name(x->container), "size_bytes", integer(x->bytes),
+				    "count", integer(x->count), "count_is_room", x->room,
+				    "peak_bytes", integer(x->peak_bytes))
+			  : NULL;
+
+	free(clean);
+	return o;
+}
+
+json_t *tables_json(const struct tables *t)
+{
+	json_t *structures = json_array(), *categories = json_array(), *types = json_array();
+	int bad = 0;
+
+	for (uint32_t i = 0; i < t->n_structures; i++)
+		bad |= json_array_append_new(structures, structure_json(&t->structures[i]));
+	for (uint32_t i = 0; i < t->n_categories; i++)
+		bad |= json_array_append_new(categories, category_json(&t->categories[i]));
+	for (uint32_t i = 0; i < t->n_types; i++)
+		bad |= json_array_append_new(types, type_json(&t->types[i]));
+	json_t *all = json_pack("{s:o, s:o, s:o}", "structures", structures, "categories",
+		categories, "types", types);
+	if (!bad)
+		return all;
+	json_decref(all);
+	return NULL;
+}

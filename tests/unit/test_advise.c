@@ -1,0 +1,423 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Evidence, catalog and the first pattern against tallies whose buffers were made by hand: what each figure must be is
+ * worked out in the comments.
+ */
+#include <criterion/criterion.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../../analyzer/views/advice.h"
+#include "synth.h"
+
+struct fixture {
+	struct synth synth;
+	struct tally tally;
+	struct profile profile;
+	struct evidence evidence;
+	struct catalog catalog;
+	struct findings findings;
+};
+
+static void fixture_load(struct fixture *f)
+{
+	struct error e = {""};
+
+	cr_assert_eq(catalog_init(&f->catalog, NULL, &e), 0, "%s", e.text);
+	synth_tally(&f->synth, &f->tally);
+	cr_assert_eq(
+		profile_init(&f->profile, &f->tally, f->catalog.plumbing, &e), 0, "%s", e.text);
+	cr_assert_eq(evidence_init(&f->evidence, &f->profile, &e), 0, "%s", e.text);
+	cr_assert_eq(patterns_find(&f->findings, &f->evidence, &f->catalog, NULL, 0, &e), 0, "%s",
+		e.text);
+}
+
+static void fixture_release(struct fixture *f)
+{
+	findings_release(&f->findings);
+	evidence_release(&f->evidence);
+	profile_release(&f->profile);
+	tally_release(&f->tally);
+	synth_release(&f->synth);
+	catalog_release(&f->catalog);
+}
+
+static uint32_t stack(struct synth *s, const char *const *names)
+{
+	uint32_t site = 0;
+
+	for (; *names; names++)
+		site = synth_call(s, site, *names);
+	return site;
+}
+#define STACK(s, ...) stack(s, (const char *const[]){__VA_ARGS__, NULL})
+
+static const struct group *group_of(const struct fixture *f, const char *blame)
+{
+	const struct group *found = NULL;
+
+	for (uint32_t i = 0; i < f->evidence.n_groups; i++) {
+		const struct group *g = &f->evidence.groups[i];
+		if (strcmp(f->profile.functions[g->blame].name, blame))
+			continue;
+		cr_assert_null(found, "%s has two groups", blame);
+		found = g;
+	}
+	cr_assert_not_null(found, "%s has no group", blame);
+	return found;
+}
+
+static double figure(const struct finding *f, const char *key)
+{
+	for (uint32_t i = 0; i < f->n_figures; i++)
+		if (!strcmp(f->figures[i].key, key))
+			return f->figures[i].value;
+	cr_assert_fail("no figure %s", key);
+	return 0;
+}
+
+#define GROW "<alloc::raw_vec::RawVec<app::Item>>::grow_one"
+
+static void add_chain(struct synth *s, uint32_t origin, uint64_t bytes, uint64_t ended,
+	uint64_t regrows, uint64_t copied_bytes)
+{
+	struct ht_chain c = {.origin = origin,
+		.size_class = (uint16_t)ht_size_class(bytes),
+		.ended = ended,
+		.regrows = regrows,
+		.copied_bytes = copied_bytes};
+
+	synth_add(s, HT_SEC_CHAINS, &c);
+}
+
+/*
+ * 1000 buffers of 64 bytes, 4 items of 16. 100 stay, 500 grow to 128, 400 grow to 128 and then to 256, all moving:
+ * 900 copies of 64 and 400 of 128 bytes.
+ */
+static void grown_vecs(struct synth *s, const char *blame)
+{
+	uint32_t site =
+		STACK(s, "app::main", blame, GROW, "alloc::raw_vec::RawVecInner::finish_grow");
+	uint32_t b = synth_bucket(s, site, 64);
+
+	synth_alloc(s, b, 0, 1000, 64);
+	add_chain(s, b, 128, 500, 500, 900 * 64);
+	add_chain(s, b, 256, 400, 800, 400 * 128);
+	synth_free(s, b, 0, 1000, 64);
+}
+
+/*
+ * Final bytes: 100 * 64 + 500 * 128 + 400 * 256 = 172,800, of which a quarter, 43,200, may be wasted. 256 at the start
+ * (99% and 90% of the buffers need it) would waste 100 * 192 + 500 * 128 = 83,200; 128, the median, 100 * 64 = 6,400.
+ * With 128 the 500 need no step and the 400 one of their two: 900 steps and the 900 copies of 64 bytes are saved.
+ */
+Test(advise, vec_regrowth_by_hand)
+{
+	struct fixture f;
+
+	synth_init(&f.synth);
+	grown_vecs(&f.synth, "app::build");
+	fixture_load(&f);
+	cr_assert_eq(f.findings.n, 1);
+	const struct finding *x = f.findings.rows[0];
+	cr_assert_str_eq(x->pattern->name, "vec-regrowth");
+	cr_assert_str_eq(f.profile.functions[x->group->blame].name, "app::build");
+	cr_assert_str_eq(x->group->element, "app::Item");
+	cr_assert_eq(x->group->container, CONTAINER_VEC);
+	cr_assert_eq(figure(x, "buffers"), 1000);
+	cr_assert_eq(figure(x, "grown"), 900);
+	cr_assert_eq(figure(x, "grows"), 1300);
+	cr_assert_eq(figure(x, "copied_bytes"), 900 * 64 + 400 * 128);
+	cr_assert_eq(figure(x, "final_p50_bytes"), 128);
+	cr_assert_eq(figure(x, "final_p90_bytes"), 256);
+	cr_assert_eq(figure(x, "element_bytes"), 16);
+	cr_assert_eq(figure(x, "capacity_bytes"), 128);
+	cr_assert_eq(figure(x, "waste_bytes"), 6400);
+	cr_assert_eq(x->saving.allocs, 900);
+	cr_assert_eq(x->saving.copied_bytes, 57600);
+	cr_assert_eq(x->saving.peak_bytes, 0);
+	/* 40 ns each and 0.1 ns a byte */
+	cr_assert_eq(x->saving.time_ns, 900 * 40 + 5760);
+	cr_assert_eq(x->score, 41760);
+	cr_assert_not_null(strstr(x->fix_code, "Vec<app::Item>"), "%s", x->fix_code);
+	cr_assert_not_null(strstr(x->fix_code, "with_capacity(8)"), "%s", x->fix_code);
+	cr_assert_not_null(strstr(x->fix_line, "50%"), "%s", x->fix_line);
+	cr_assert_null(x->naming);
+	fixture_release(&f);
+}
+
+/* As many allocations and reallocs, but a table's, or shrinking, or too few. */
+Test(advise, vec_regrowth_decoys)
+{
+	struct fixture f;
+	struct synth *s = &f.synth;
+
+	synth_init(s);
+	uint32_t table = synth_bucket(s,
+		STACK(s, "app::tables", "<hashbrown::raw::RawTable<(u32, u32)>>::reserve_rehash"),
+		64);
+	synth_alloc(s, table, 0, 5000, 64);
+	add_chain(s, table, 128, 5000, 5000, 5000 * 64);
+	uint32_t shrunk = synth_bucket(s, STACK(s, "app::shrinks", GROW), 256);
+	synth_alloc(s, shrunk, 0, 5000, 256);
+	add_chain(s, shrunk, 64, 5000, 5000, 5000 * 64);
+	uint32_t exact = synth_bucket(s, STACK(s, "app::exact", GROW), 512);
+	synth_alloc(s, exact, 0, 5000, 512);
+	uint32_t few = synth_bucket(s, STACK(s, "app::few", GROW), 64);
+	synth_alloc(s, few, 0, 999, 64);
+	add_chain(s, few, 128, 999, 999, 999 * 64);
+	fixture_load(&f);
+	cr_assert_eq(f.findings.n, 0, "%s", f.findings.n ? f.findings.rows[0]->fix_line : "");
+	cr_assert_eq(group_of(&f, "app::shrinks")->all.shrunk, 5000);
+	cr_assert_eq(group_of(&f, "app::shrinks")->all.grows, 0);
+	fixture_release(&f);
+}
+
+/* One buffer that still stands: 64 bytes doubled to 2 MiB makes 15 steps, and its size is known. */
+Test(advise, vec_regrowth_of_one_that_lives)
+{
+	struct fixture f;
+	struct synth *s = &f.synth;
+
+	synth_init(s);
+	uint32_t b = synth_bucket(s, STACK(s, "app::index", GROW), 64);
+	struct ht_chain c = {.origin = b,
+		.size_class = (uint16_t)ht_size_class(2 << 20),
+		.now = 1,
+		.copied_bytes = 1 << 20};
+	synth_alloc(s, b, 0, 1, 64);
+	synth_add(s, HT_SEC_CHAINS, &c);
+	fixture_load(&f);
+	cr_assert_eq(f.findings.n, 1);
+	cr_assert_eq(figure(f.findings.rows[0], "grows"), 15);
+	cr_assert_str_eq(f.findings.rows[0]->fix, "exact");
+	/* 2 MiB of 16 bytes */
+	cr_assert_not_null(strstr(f.findings.rows[0]->fix_code, "with_capacity(131072)"));
+	fixture_release(&f);
+}
+
+Test(advise, without_names)
+{
+	struct fixture f;
+	struct synth *s = &f.synth;
+	static const uint64_t offsets[] = {0x100, 0x200};
+
+	synth_init(s);
+	uint32_t module = synth_module(s, "/opt/bundler.node");
+	for (int i = 0; i < 2; i++) {
+		char name[64];
+		snprintf(name, sizeof(name), "bundler.node+0x%llx", (unsigned long long)offsets[i]);
+		synth_frame(s, module, offsets[i], name, NULL, 0);
+		struct ht_location *l = synth_at(s, HT_SEC_LOCATIONS, (uint32_t)i);
+		struct ht_frame *frame = synth_at(s, HT_SEC_FRAMES, l->first_frame);
+		((struct ht_function *)synth_at(s, HT_SEC_FUNCTIONS, frame->function))->flags |=
+			HT_FUNCTION_UNNAMED;
+		uint32_t b = synth_bucket(s, synth_site(s, 0, module, offsets[i]), 64);
+		synth_alloc(s, b, 0, 2000, 64);
+		if (i)
+			add_chain(s, b, 128, 2000, 2000, 2000 * 64);
+	}
+	fixture_load(&f);
+	cr_assert_eq(f.evidence.n_groups, 2);
+	cr_assert_eq(f.findings.n, 1);
+	const struct finding *x = f.findings.rows[0];
+	cr_assert_eq(x->group->address, 0x200);
+	cr_assert_eq(x->group->container, CONTAINER_UNKNOWN);
+	cr_assert_not(x->group->named);
+	cr_assert_eq(x->confidence, CONFIDENCE_MEDIUM);
+	cr_assert_not_null(x->naming);
+	cr_assert_eq(x->saving.allocs, 2000);
+	fixture_release(&f);
+}
+
+Test(evidence, containers_by_names)
+{
+	static const struct {
+		const char *method;
+		enum container container;
+		const char *element;
+	} cases[] = {
+		{"<alloc::vec::Vec<app::Item>>::push", CONTAINER_VEC, "app::Item"},
+		{"<alloc::string::String as core::clone::Clone>::clone", CONTAINER_STRING, ""},
+		{"<alloc::raw_vec::RawVec<u8>>::grow_one", CONTAINER_STRING, "u8"},
+		{"<alloc::boxed::Box<app::Node>>::new", CONTAINER_BOX, "app::Node"},
+		{"<alloc::sync::Arc<app::Node>>::new", CONTAINER_ARC, "app::Node"},
+		{"<hashbrown::raw::RawTable<(u32, app::V)>>::reserve_rehash", CONTAINER_TABLE,
+			"(u32, app::V)"},
+		{"<dashmap::DashMap<u8, u64>>::insert", CONTAINER_SHARDED, "u8, u64"},
+		{"<alloc::collections::btree::map::BTreeMap<u8, app::V>>::insert", CONTAINER_BTREE,
+			"u8, app::V"},
+		{"alloc::alloc::exchange_malloc", CONTAINER_OTHER, ""},
+	};
+	struct fixture f;
+	struct synth *s = &f.synth;
+	char blame[32];
+
+	synth_init(s);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		snprintf(blame, sizeof(blame), "app::f%zu", i);
+		synth_alloc(s, synth_bucket(s, STACK(s, blame, cases[i].method), 48), 0, i + 1, 48);
+	}
+	fixture_load(&f);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		snprintf(blame, sizeof(blame), "app::f%zu", i);
+		const struct group *g = group_of(&f, blame);
+		cr_assert_eq(g->container, cases[i].container, "%s is %s", cases[i].method,
+			container_name(g->container));
+		cr_assert_str_eq(g->element, cases[i].element, "%s", cases[i].method);
+		cr_assert_eq(g->totals.allocs, i + 1);
+	}
+	fixture_release(&f);
+}
+
+/* Two lines of one function are two groups, two sizes of one line are one, and so are two callers. */
+Test(evidence, a_group_is_a_statement)
+{
+	struct fixture f;
+	struct synth *s = &f.synth;
+
+	synth_init(s);
+	uint32_t m = synth_module(s, "/usr/bin/app"), site[4];
+	synth_frame(s, m, 0x10, "app::one", "app.rs", 5);
+	synth_frame(s, m, 0x20, "app::other", "app.rs", 6);
+	synth_frame(s, m, 0x100, "app::build", "app.rs", 41);
+	synth_frame(s, m, 0x200, "app::build", "app.rs", 42);
+	synth_frame(s, m, 0x300, "app::build", "app.rs", 42);
+	synth_frame(s, m, 0x400, GROW, "raw_vec.rs", 1);
+	for (int i = 0; i < 4; i++) {
+		uint32_t up = synth_site(s, 0, m, i == 3 ? 0x20 : 0x10);
+		up = synth_site(s, up, m, i == 0 ? 0x100 : i == 1 ? 0x200 : 0x300);
+		site[i] = synth_site(s, up, m, 0x400);
+		synth_alloc(s, synth_bucket(s, site[i], 64u << i), 0, 10, 64u << i);
+	}
+	fixture_load(&f);
+	cr_assert_eq(f.evidence.n_groups, 2);
+	const struct group *g =
+		&f.evidence.groups[0]; /* 10 * (128 + 256 + 512) at the peak against 640 */
+	cr_assert_eq(g->line, 42);
+	cr_assert_eq(g->totals.alloc_bytes, 8960);
+	cr_assert_eq(g->n_buckets, 3);
+	cr_assert_eq(g->min_bytes, 128);
+	cr_assert_eq(g->max_bytes, 512);
+	cr_assert_eq(g->p50_bytes, 256);
+	cr_assert_eq(g->p99_bytes, 512);
+	cr_assert_str_eq(evidence_file(&f.evidence, g), "app.rs");
+	cr_assert_eq(f.evidence.groups[1].line, 41);
+	fixture_release(&f);
+}
+
+Test(evidence, clones_are_told_apart)
+{
+	struct fixture f;
+	struct synth *s = &f.synth;
+
+	synth_init(s);
+	uint32_t clone = STACK(s, "app::copies", "<app::Tree as core::clone::Clone>::clone",
+		"<alloc::vec::Vec<app::Leaf> as core::clone::Clone>::clone");
+	uint32_t plain = STACK(s, "app::makes", "<alloc::vec::Vec<app::Leaf>>::with_capacity");
+	synth_alloc(s, synth_bucket(s, clone, 48), 0, 7, 48);
+	synth_alloc(s, synth_bucket(s, plain, 48), 0, 1, 48);
+	fixture_load(&f);
+	const struct group *g = group_of(&f, "<app::Tree as core::clone::Clone>::clone");
+	cr_assert_str_eq(
+		f.profile.functions[g->clone].name, "<app::Tree as core::clone::Clone>::clone");
+	cr_assert_str_eq(f.profile.functions[g->caller].name, "app::copies");
+	cr_assert_eq(group_of(&f, "app::makes")->clone, PROFILE_NONE);
+	fixture_release(&f);
+}
+
+/* ---- catalog ---- */
+
+static void catalog_refuses(const char *toml, const char *says)
+{
+	char path[] = "/tmp/catalog-XXXXXX", want[256];
+	struct catalog c;
+	struct error e = {""};
+	int fd = mkstemp(path);
+
+	cr_assert_geq(fd, 0);
+	cr_assert_eq(write(fd, toml, strlen(toml)), (ssize_t)strlen(toml));
+	close(fd);
+	int ret = catalog_init(&c, path, &e);
+	unlink(path);
+	cr_assert_eq(ret, -1, "accepted: %s", toml);
+	snprintf(want, sizeof(want), "%s:%s", path, says);
+	cr_assert_eq(strncmp(e.text, want, strlen(want)), 0, "'%s' instead of '%s'", e.text, want);
+}
+
+Test(catalog, errors_name_file_and_line)
+{
+	catalog_refuses("\n\n[colour]\n", "3: unknown key 'colour'");
+	catalog_refuses("# x\n[plumbing]\ncrate = []\n", "3: unknown key 'crate'");
+	catalog_refuses("[plumbing]\ncrates = [\n\"a\",\n3]\n", "4: ");
+	catalog_refuses("[cost]\nalloc_ns = \"fast\"\n", "2: alloc_ns must be a number");
+	catalog_refuses("[cost]\nalloc_ns = -1\n", "2: alloc_ns must be a number");
+	catalog_refuses(
+		"[pattern.vec-regrowht.limits]\nmin_grows = 1\n", "1: no pattern 'vec-regrowht'");
+	catalog_refuses("[pattern.vec-regrowth.limits]\nmin_grow = 1\n",
+		"2: vec-regrowth has no limit 'min_grow'");
+	catalog_refuses("[[place]]\nname = \"x\"\n", "1: 'function' is missing here");
+	catalog_refuses("[cost]\nalloc_ns = \n", "2: ");
+}
+
+Test(catalog, a_users_file_goes_over_the_built_in)
+{
+	static const char toml[] =
+		"[plumbing]\ncrates = [\"mine\"]\n[pattern.vec-regrowth.limits]\nmin_grows = 7\n"
+		"[[place]]\nfunction = \"a\"\nname = \"first\"\n[[place]]\nfunction = \"b\"\nname "
+		"= \"second\"\n";
+	char path[] = "/tmp/catalog-XXXXXX";
+	struct catalog c, plain;
+	struct error e = {""};
+	int fd = mkstemp(path);
+
+	cr_assert_eq(write(fd, toml, strlen(toml)), (ssize_t)strlen(toml));
+	close(fd);
+	cr_assert_eq(catalog_init(&c, path, &e), 0, "%s", e.text);
+	cr_assert_eq(catalog_init(&plain, NULL, &e), 0, "%s", e.text);
+	unlink(path);
+	cr_assert_eq(c.n_plumbing, plain.n_plumbing + 1);
+	cr_assert_str_eq(c.plumbing[c.n_plumbing - 1], "mine");
+	cr_assert_null(c.plumbing[c.n_plumbing]);
+	cr_assert_eq(catalog_limit(catalog_pattern(&c, "vec-regrowth"), "min_grows")->value, 7);
+	cr_assert_eq(c.n_places, plain.n_places + 2);
+	cr_assert_str_eq(c.places[0].name, "first");
+	cr_assert_str_eq(c.places[1].name, "second");
+	cr_assert_str_eq(c.places[2].name, plain.places[0].name);
+	catalog_release(&c);
+	catalog_release(&plain);
+}
+
+/* ---- views ---- */
+
+Test(advise, json_has_the_figures)
+{
+	struct fixture f;
+	struct error e = {""};
+	char *text = NULL;
+	size_t n;
+
+	synth_init(&f.synth);
+	grown_vecs(&f.synth, "app::build");
+	fixture_load(&f);
+	FILE *out = open_memstream(&text, &n);
+	cr_assert_eq(advice_json_write(out, &f.findings, &f.evidence, &e), 0, "%s", e.text);
+	fclose(out);
+	json_t *j = json_loads(text, 0, NULL);
+	cr_assert_not_null(j);
+	json_t *x = json_array_get(json_object_get(j, "findings"), 0);
+	cr_assert_str_eq(json_string_value(json_object_get(x, "pattern")), "vec-regrowth");
+	cr_assert_str_eq(json_string_value(json_object_get(x, "function")), "app::build");
+	cr_assert_eq(
+		json_integer_value(json_object_get(json_object_get(x, "saving"), "copied_bytes")),
+		57600);
+	json_t *grows = json_array_get(json_object_get(x, "figures"), 2);
+	cr_assert_str_eq(json_string_value(json_object_get(grows, "key")), "grows");
+	cr_assert_eq(json_integer_value(json_object_get(grows, "value")), 1300);
+	json_decref(j);
+	free(text);
+	fixture_release(&f);
+}

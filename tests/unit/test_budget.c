@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: MIT */
+/* Budgets: what a file may say, what it may not, and the verdicts on synthetic tallies, worked out by hand. */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../../analyzer/budget.h"
+#include "synth.h"
+
+struct fixture {
+	struct synth synth;
+	struct tally tally;
+	struct profile profile;
+	struct evidence evidence;
+	struct catalog catalog;
+};
+
+static char *write_file(const char *text)
+{
+	char *path = strdup("/tmp/heaptally-budget.XXXXXX");
+	int fd = mkstemp(path);
+
+	cr_assert_geq(fd, 0);
+	cr_assert_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+	close(fd);
+	return path;
+}
+
+/* Live at the peak: 100 x 400 B of app and 50 x 100 B of lib, 45,000 B; over the run also 50 x 8 B, temporary. */
+static void fixture_init(struct fixture *f)
+{
+	struct error e;
+
+	synth_init(&f->synth);
+	synth_thread(&f->synth, "main");
+	uint32_t app = synth_call(&f->synth, 0, "app::Main::run");
+	uint32_t lib = synth_call(&f->synth, app, "lib::Table::fill");
+	uint32_t b = synth_bucket(&f->synth, lib, 8);
+	synth_alloc(&f->synth, b, 0, 50, 8);
+	synth_free(&f->synth, b, 0, 50, 8);
+	synth_counters(&f->synth, b, 0)->temporary = 50;
+	synth_alloc(&f->synth, synth_bucket(&f->synth, app, 400), 0, 100, 400);
+	synth_alloc(&f->synth, synth_bucket(&f->synth, lib, 100), 0, 50, 100);
+	synth_tally(&f->synth, &f->tally);
+	cr_assert_eq(catalog_init(&f->catalog, NULL, &e), 0, "%s", e.text);
+	cr_assert_eq(profile_init(&f->profile, &f->tally, f->catalog.plumbing, &e), 0);
+	cr_assert_eq(evidence_init(&f->evidence, &f->profile, &e), 0);
+}
+
+static void fixture_release(struct fixture *f)
+{
+	evidence_release(&f->evidence);
+	profile_release(&f->profile);
+	catalog_release(&f->catalog);
+	tally_release(&f->tally);
+	synth_release(&f->synth);
+}
+
+/* The one limit of a budget: its value, what it allows, and whether it is exceeded. */
+static void verdict(struct fixture *f, const char *text, double value, double allowed, bool exceeded)
+{
+	struct budget_result r;
+	struct budget b;
+	struct error e;
+	char *path = write_file(text);
+
+	cr_assert_eq(budget_read(&b, path, &e), 0, "%s: %s", text, e.text);
+	cr_assert_eq(b.n_limits, 1, "%s: %u limits", text, b.n_limits);
+	cr_assert_eq(budget_check(&r, &b, &f->evidence, &f->profile, &f->catalog, &e), 0, "%s: %s", text, e.text);
+	cr_expect_float_eq(r.value, value, 1e-6, "%s: %f", text, r.value);
+	cr_expect_float_eq(r.allowed, allowed, 1e-6, "%s: %f", text, r.allowed);
+	cr_expect_eq(r.exceeded, exceeded, "%s", text);
+	budget_release(&b);
+	unlink(path);
+	free(path);
+}
+
+Test(budget, verdicts)
+{
+	struct fixture f;
+
+	fixture_init(&f);
+	verdict(&f, "[limits]\npeak = 45000\n", 45000, 45000, false);
+	verdict(&f, "[limits]\npeak = 44999\n", 45000, 44999, true);
+	verdict(&f, "[limits]\npeak = \"45 kB\"\n", 45000, 45000, false);
+	verdict(&f, "[limits]\nbytes = \"0.045 MB\"\n", 45400, 45000, true);
+	verdict(&f, "[limits]\ncount = 200\n", 200, 200, false);
+	verdict(&f, "[limits]\ncount = \"0.1 k\"\n", 200, 100, true);
+	verdict(&f, "[limits]\ntemporary = 49\n", 50, 49, true);
+	verdict(&f, "[limits]\nleaked = 0\n", 45000, 0, true);
+	verdict(&f, "modules = 10\n[per-module]\npeak = 4500\n", 4500, 4500, false);
+	verdict(&f, "modules = 3\n[per-module]\ncount = 66.5\n", 200 / 3.0, 66.5, true);
+	verdict(&f, "[crate.app]\npeak = 40000\n", 40000, 40000, false);
+	verdict(&f, "[crate.lib]\nbytes = 5399\n", 5400, 5399, true);
+	/* against itself, with and without tolerance */
+	verdict(&f, "[baseline]\ntally = \"x\"\npeak = 0\n", 45000, 45000, false);
+	verdict(&f, "[baseline]\ntally = \"x\"\ncount = \"12.5%\"\n", 200, 225, false);
+	fixture_release(&f);
+}
+
+Test(budget, baseline_of_the_usual_three)
+{
+	struct budget b;
+	struct error e;
+	char *path = write_file("[baseline]\ntally = \"old.tally\"\ntolerance = 5\npeak = 10\nleaked = 1\n");
+
+	cr_assert_eq(budget_read(&b, path, &e), 0, "%s", e.text);
+	cr_expect_str_eq(b.baseline, "/tmp/old.tally"); /* beside the file */
+	cr_assert_eq(b.n_limits, 4);
+	double tolerance[METRIC_N] = {0};
+	for (uint32_t i = 0; i < b.n_limits; i++)
+		tolerance[b.limits[i].key] += b.limits[i].limit;
+	cr_expect_float_eq(tolerance[METRIC_PEAK], 0.1, 1e-9);
+	cr_expect_float_eq(tolerance[METRIC_BYTES], 0.05, 1e-9);
+	cr_expect_float_eq(tolerance[METRIC_COUNT], 0.05, 1e-9);
+	cr_expect_float_eq(tolerance[METRIC_LEAKED], 0.01, 1e-9);
+	budget_release(&b);
+	unlink(path);
+	free(path);
+}
+
+Test(budget, modules_from_the_marks)
+{
+	struct fixture f;
+	struct budget_result r;
+	struct budget b;
+	struct error e;
+	char *path = write_file("[per-module]\npeak = 8999\n");
+
+	fixture_init(&f);
+	cr_assert_eq(budget_read(&b, path, &e), 0);
+	cr_expect_eq(budget_check(&r, &b, &f.evidence, NULL, &f.catalog, &e), -1);
+	cr_expect_not_null(strstr(e.text, ":2: how many modules?"), "%s", e.text);
+	f.evidence.modules = 5;
+	cr_expect_eq(budget_check(&r, &b, &f.evidence, NULL, &f.catalog, &e), 0);
+	cr_expect_float_eq(r.value, 9000, 1e-6);
+	cr_expect(r.exceeded);
+	budget_release(&b);
+	fixture_release(&f);
+	unlink(path);
+	free(path);
+}
+
+/* The sentence of a file that is refused when it is read or when it is held against the tally. */
+static void refused(struct fixture *f, const char *text, const char *wanted)
+{
+	struct budget_result r[8];
+	struct budget b;
+	struct error e = {""};
+	char *path = write_file(text), full[256];
+
+	if (!budget_read(&b, path, &e)) {
+		cr_expect_eq(budget_check(r, &b, &f->evidence, &f->profile, &f->catalog, &e), -1, "%s", text);
+		budget_release(&b);
+	}
+	snprintf(full, sizeof(full), "%s:%s", path, wanted);
+	cr_expect_eq(strncmp(e.text, full, strlen(full)), 0, "%s: %s instead of …%s", text, e.text, wanted);
+	unlink(path);
+	free(path);
+}
+
+Test(budget, wrong_files_name_line_and_reason)
+{
+	struct fixture f;
+
+	fixture_init(&f);
+	refused(&f, "[limits]\npeak = 1\n\npeek = 5\n", "4: no limit 'peek' in [limits]; there are peak, bytes");
+	refused(&f, "\n\n[limitz]\npeak = 1\n", "3: no table 'limitz'");
+	refused(&f, "[limits]\npeak = \"5 mB\"\n", "2: peak takes bytes");
+	refused(&f, "[limits]\npeak = -5\n", "2: peak takes bytes");
+	refused(&f, "[limits]\npeak = nan\n", "2: peak takes bytes");
+	refused(&f, "[limits]\npeak = true\n", "2: peak takes bytes");
+	refused(&f, "[limits]\ncount = \"5 MB\"\n", "2: count takes a count");
+	refused(&f, "[limits]\nfindings = 5\n", "2: no limit 'findings' in [limits]");
+	refused(&f, "limits = 5\n", "1: limits must be a table");
+	refused(&f, "[crate]\napp = 5\n", "2: app must be a table");
+	refused(&f, "[crate.nope]\npeak = 5\n", "2: no crate 'nope'");
+	refused(&f, "[category.nope]\npeak = 5\n", "2: no category 'nope'");
+	refused(&f, "[phase.nope]\npeak = 5\n", "2: no phase 'nope'");
+	refused(&f, "[finding.nope]\nfindings = 5\n", "2: no pattern 'nope'");
+	refused(&f, "modules = 0\n[limits]\npeak = 5\n", "1: modules takes how many");
+	refused(&f, "modules = 1.5\n[limits]\npeak = 5\n", "1: modules takes how many");
+	refused(&f, "[baseline]\ntolerance = 5\n", "1: [baseline] needs tally");
+	refused(&f, "[baseline]\ntally = \"x\"\n", "1: [baseline] needs a tolerance");
+	refused(&f, "[baseline]\ntally = \"x\"\ntolerance = \"5\"\n", "3: tolerance takes a tolerance in percent");
+	refused(&f, "[baseline]\ntally = 3\ntolerance = 5\n", "2: tally takes the path of a tally");
+	refused(&f, "[limits]\nrss = 5\n", "2: RSS was not recorded");
+	refused(&f, "", "1: no limit in it");
+	refused(&f, "[limits]\npeak = = 5\n", "2: ");
+	fixture_release(&f);
+}
+
+Test(budget, missing_file)
+{
+	struct budget b;
+	struct error e;
+
+	cr_expect_eq(budget_read(&b, "/nonexistent/budget.toml", &e), -1);
+	cr_expect_str_eq(e.text, "/nonexistent/budget.toml: No such file or directory");
+}

@@ -1,0 +1,536 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Patterns about single blocks, against tallies made by hand: boxed-objects, foreign-free, padded-or-empty, string-storm
+ * and clone-storm, and the estimate of equal contents that the last two rest on. What each figure must be is worked out
+ * in the comments; what is like the pattern and is none stands beside it.
+ */
+#include <criterion/criterion.h>
+#include <math.h>
+#include <string.h>
+
+#include "../../analyzer/evidence_samples.h"
+#include "../../analyzer/patterns/pattern.h"
+#include "synth.h"
+
+struct fixture {
+	struct synth synth;
+	struct tally tally;
+	struct profile profile;
+	struct evidence evidence;
+	struct catalog catalog;
+	struct findings findings;
+};
+
+static void fixture_load(struct fixture *f, const char *pattern)
+{
+	struct error e = {""};
+
+	cr_assert_not_null(pattern_named(pattern), "no pattern %s", pattern);
+	cr_assert_eq(catalog_init(&f->catalog, NULL, &e), 0, "%s", e.text);
+	synth_tally(&f->synth, &f->tally);
+	cr_assert_eq(
+		profile_init(&f->profile, &f->tally, f->catalog.plumbing, &e), 0, "%s", e.text);
+	cr_assert_eq(evidence_init(&f->evidence, &f->profile, &e), 0, "%s", e.text);
+	cr_assert_eq(patterns_find(&f->findings, &f->evidence, &f->catalog, pattern_named(pattern),
+			     0, &e),
+		0, "%s", e.text);
+}
+
+static void fixture_release(struct fixture *f)
+{
+	findings_release(&f->findings);
+	evidence_release(&f->evidence);
+	profile_release(&f->profile);
+	tally_release(&f->tally);
+	synth_release(&f->synth);
+	catalog_release(&f->catalog);
+}
+
+static uint32_t stack(struct synth *s, const char *const *names)
+{
+	uint32_t site = 0;
+
+	for (; *names; names++)
+		site = synth_call(s, site, *names);
+	return site;
+}
+#define STACK(s, ...) stack(s, (const char *const[]){__VA_ARGS__, NULL})
+
+#define BOX    "<alloc::boxed::Box<app::Node>>::new"
+#define ARC    "<alloc::sync::Arc<app::Node>>::new"
+#define STRING "<alloc::string::String as core::convert::From<&str>>::from"
+#define CLONE  "<alloc::string::String as core::clone::Clone>::clone"
+#define VEC    "<alloc::vec::Vec<app::Item>>::with_capacity"
+
+/* The only finding, and where it must be. */
+static const struct finding *only(const struct fixture *f, const char *blame)
+{
+	cr_assert_eq(f->findings.n, 1, "%u findings", f->findings.n);
+	const struct finding *x = f->findings.rows[0];
+	cr_assert_str_eq(f->profile.functions[x->group->blame].name, blame);
+	return x;
+}
+
+static double figure(const struct finding *f, const char *key)
+{
+	for (uint32_t i = 0; i < f->n_figures; i++)
+		if (!strcmp(f->figures[i].key, key))
+			return f->figures[i].value;
+	cr_assert_fail("no figure %s", key);
+	return 0;
+}
+
+static void add_content(struct synth *s, uint32_t bucket, uint64_t hash, uint32_t count)
+{
+	const struct ht_content c = {.bucket = bucket, .hash = hash, .count = count};
+
+	synth_add(s, HT_SEC_CONTENTS, &c);
+}
+
+/* `different` contents, each met `count` times. */
+static void add_contents(
+	struct synth *s, uint32_t bucket, uint64_t first_hash, uint32_t different, uint32_t count)
+{
+	for (uint32_t i = 0; i < different; i++)
+		add_content(s, bucket, first_hash + i, count);
+}
+
+/* ---- boxed-objects ---- */
+
+/*
+ * 20,000 boxes of 40 bytes, all alive at the peak. synth's usable size is 48: 8 bytes of slack each, and glibc's header
+ * of 8. They are 800,000 bytes: an arena takes them in 1 + 12.2 calls.
+ */
+Test(boxed_objects, an_arena_for_a_graph)
+{
+	struct fixture f;
+	struct synth *s = &f.synth;
+
+	synth_init(s);
+	uint32_t b = synth_bucket(s, STACK(s, "app::main", "app::graph", BOX), 40);
+	synth_alloc(s, b, 0, 20000, 40);
+	synth_free(s, b, 0, 20000, 40);
+	fixture_load(&f, "boxed-objects");
+	const struct finding *x = only(&f, "app::graph");
+	cr_assert_str_eq(x->fix, "arena");
+	cr_assert_eq(figure(x, "objects"), 20000);
+	cr_assert_eq(figure(x, "object_bytes"), 40);
+	cr_assert_eq(figure(x, "alive_share"), 1);
+	cr_assert_eq(figure(x, "slack_bytes"), 160000);
+	cr_assert_eq(figure(x, "header_bytes"), 160000);
+	cr_assert_eq(x->saving.peak_bytes, 320000);
+	cr_assert_eq(x->saving.allocs, 20000 - 14);
+	cr_assert_eq(x->saving.copied_bytes, 0);
+	cr_assert_not(x->saving.timed);
+	cr_assert_eq(x->saving.time_ns, (20000 - 14) * 40);
+	cr_assert_eq(x->confidence, CONFIDENCE_HIGH);
+	cr_assert_not_null(strstr(x->fix_code, "app::Node"), "%s", x->fix_code);
+	cr_assert_not_null(strstr(x->fix_line, "20000"), "%s", x->fix_line);
+	fixture_release(&f);
+}
+
+/* 20,000 made, of which 12,000 are alive at the peak: 60%. An arena would keep the dead ones; a slab does not. */
+Test(boxed_objects, a_slab_where_many_die)
+{
+	struct fixture f;
+	struct synth *s = &f.synth;
+
+	synth_init(s);
+	uint32_t b = synth_bucket(s, STACK(s, "app::graph", BOX), 40);
+	synth_alloc(s, b, 0, 8000, 40);
+	synth_free(s, b, 0, 8000, 40);
+	synth_alloc(s, b, 0, 12000, 40);
+	uint32_t arc = synth_bucket(s, STACK(s, "app::shared", ARC), 56);
+	synth_alloc(s, arc, 0, 6000, 56);
+	fixture_load(&f, "boxed-objects");
+	cr_assert_eq(f.findings.n, 2);
+	const struct finding *x = f.findings.rows[0];
+	cr_assert_str_eq(x->fix, "slab");
+	cr_assert_eq(x->saving.peak_bytes, 12000 * 16);
+	cr_assert_eq(x->confidence, CONFIDENCE_MEDIUM);
+	x = f.findings.rows[1];
+	cr_assert_str_eq(x->fix, "index");
+	cr_assert_eq(x->saving.peak_bytes, 6000 * 16);
+	fixture_release(&f);
+}
+
+/* Timed: 100 calls took 5,000 ns, 50 each; 20,000 allocations and as many frees. */
+Test(boxed_objects, allocator_time_is_measured)
+{
+	struct fixture f;
+	struct synth *s = &f.synth;
+
+	synth_init(s);
+	uint32_t b = synth_bucket(s, STACK(s, "app::graph", BOX), 40);
+	synth_alloc(s, b, 0, 20000, 40);
+	synth_free(s, b, 0, 20000, 40);
+	synth_counters(s, b, 0)->timed_calls = 100;
+	synth_counters(s, b, 0)->timed_ticks = 5000;
+	fixture_load(&f, "boxed-objects");
+	const struct finding *x = only(&f, "app::graph");
+	cr_assert(x->saving.timed);
+	cr_assert_eq(x->saving.time_ns, 40000 * 50);
+	cr_assert_eq(figure(x, "call_ns"), 50);
+	fixture_release(&f);
+}
+
+/* A window, few, of many sizes, grown, large, a Vec's, C++'s. */
+Test(boxed_objects, decoys)
+{
+	struct fixture f;
+	struct synth *s = &f.synth;
+
+	synth_init(s);
+	uint32_t window = synth_bucket(s, STACK(s, "app::window", BOX), 40);
+	for (int i = 0; i < 100; i++) {
+		synth_alloc(s, window, 0, 5000, 40);
+		synth_free(s, window, 0, 5000, 40);
+	}
+	synth_alloc(s, synth_bucket(s, STACK(s, "app::few", BOX), 40), 0, 4999, 40);
+	uint32_t mixed = synth_bucket(s, STACK(s, "app::mixed", BOX), 40);
+	synth_alloc(s, mixed, 0, 5000, 40);
+	synth_alloc(s, mixed, 0, 5000, 39);
+	uint32_t grown = synth_bucket(s, STACK(s, "app::grown", BOX), 64);
+	synth_alloc(s, grown, 0, 10000, 64);
+	synth_realloc(s, grown, synth_bucket(s, STACK(s, "app::grown", BOX), 96), 0, 64, 96);
+	synth_alloc(s, synth_bucket(s, STACK(s, "app::large", BOX), 1032), 0, 10000, 1032);
+	synth_alloc(s, synth_bucket(s, STACK(s, "app::vecs", VEC), 64), 0, 10000, 64);
+	synth_alloc(s, synth_bucket(s, STACK(s, "v8::internal::Zone::New(unsigned long)"), 64), 0,
+		10000, 64);
+	fixture_load(&f, "boxed-objects");
+	for (uint32_t i = 0; i < f.findings.n; i++)
+		cr_log_error("%s", f.profile.functions[f.findings.rows[i]->group->blame].name);
+	cr_assert_eq(f.findings.n, 0);
+	fixture_release(&f);
+}
+
+/* ---- foreign-free ---- */
+
+/* 30,000 freed by thread 1 of 40,000 that thread 0 made; 10 ns each. 19,999 are too few, a third of all is too little. */
+Test(foreign_free, volume_and_share)
+{
+	struct fixture f;
+	struct synth *s = &f.synth;
+	static const struct {
+		const char *blame;
+		uint64_t own, foreign;
+	} cases[] = {
+		{"app::parse", 10000, 30000}, {"app::few", 0, 19999}, {"app::part", 20001, 20000}};
+	uint32_t made[3];
+
+	synth_init(s);
+	for (size_t i = 0; i < 3; i++) {
+		uint32_t b = synth_bucket(s, STACK(s, cases[i].blame, BOX), 40);
+		synth_alloc(s, b, 0, 50000, 40);
+		made[i] = b;
+	}
+	for (size_t i = 0; i < 3; i++) {
+		uint32_t b = made[i];
+		synth_free(s, b, 0, cases[i].own, 40);
+		synth_free(s, b, 1, cases[i].foreign, 40);
+		synth_counters(s, b, 1)->foreign_frees = cases[i].foreign;
+	}
+	fixture_load(&f, "foreign-free");
+	const struct finding *x = only(&f, "app::parse");
+	cr_assert_eq(figure(x, "foreign_frees"), 30000);
+	cr_assert_eq(figure(x, "foreign_share"), 0.75);
+	cr_assert_eq(x->saving.time_ns, 30000 * 10);
+	cr_assert_eq(x->score, 300000);
+	cr_assert_eq(x->saving.allocs, 0);
+	cr_assert_eq(x->saving.peak_bytes, 0);
+	cr_assert_str_eq(x->fix, "together"); /* all were alive */
+	cr_assert_not_null(strstr(x->assumption, "10 ns"), "%s", x->assumption);
+	fixture_release(&f);
+}
+
+/* The same in batches of 100: 1% is alive at a time. */
+Test(foreign_free, in_batches)
+{
+	struct fixture f;
+	struct synth *s = &f.synth;
+
+	synth_init(s);
+	uint32_t b = synth_bucket(s, STACK(s, "app::parse", BOX), 40);
+	uint32_t text = synth_bucket(s, STACK(s, "app::print", STRING), 40);
+	for (int i = 0; i < 300; i++) {
+		synth_alloc(s, b, 0, 100, 40);
+		synth_free(s, b, 1, 100, 40);
+		synth_alloc(s, text, 0, 50, 40);
+		synth_alloc(s, text, 0, 50, 38);
+		synth_free(s, text, 1, 50, 40);
+		synth_free(s, text, 1, 50, 38);
+	}
+	synth_counters(s, b, 1)->foreign_frees = 30000;
+	synth_counters(s, text, 1)->foreign_frees = 30000;
+	fixture_load(&f, "foreign-free");
+	cr_assert_eq(f.findings.n, 2);
+	for (uint32_t i = 0; i < 2; i++) {
+		const struct finding *x = f.findings.rows[i];
+		cr_assert_str_eq(
+			x->fix, x->group->container == CONTAINER_STRING ? "buffers" : "objects");
+		cr_assert_eq(x->saving.time_ns, 300000);
+	}
+	fixture_release(&f);
+}
+
+/* ---- padded-or-empty ---- */
+
+/*
+ * 1000 buffers of 2048 bytes alive at the peak; of 40,960 watched bytes 38,400 were never written: 93.75%. Of 64 items
+ * of 32 bytes four are used on average.
+ */
+Test(padded_or_empty, reserved_and_never_written)
+{
+	struct fixture f;
+	struct synth *s = &f.synth;
+
+	synth_init(s);
+	uint32_t b = synth_bucket(s, STACK(s, "app::comments", VEC), 2048);
+	synth_alloc(s, b, 0, 1000, 2048);
+	synth_counters(s, b, 0)->filled_bytes = 40960;
+	synth_counters(s, b, 0)->unwritten_bytes = 38400;
+	/* all written; a few watched bytes prove nothing */
+	uint32_t full = synth_bucket(s, STACK(s, "app::full", VEC), 2048);
+	synth_alloc(s, full, 0, 1000, 2048);
+	synth_counters(s, full, 0)->filled_bytes = 40960;
+	uint32_t few = synth_bucket(s, STACK(s, "app::few", VEC), 2048);
+	synth_alloc(s, few, 0, 1000, 2048);
+	synth_counters(s, few, 0)->filled_bytes = 4096;
+	synth_counters(s, few, 0)->unwritten_bytes = 4096;
+	synth_free(s, b, 0, 1000, 2048);
+	fixture_load(&f, "padded-or-empty");
+	const struct finding *x = only(&f, "app::comments");
+	cr_assert_str_eq(x->fix, "capacity");
+	cr_assert_eq(figure(x, "unwritten_share"), 0.9375);
+	cr_assert_eq(figure(x, "used_bytes"), 128);
+	cr_assert_eq(figure(x, "peak_bytes"), 2048000);
+	cr_assert_eq(x->saving.peak_bytes, 1920000);
+	cr_assert_eq(x->saving.allocs, 0);
+	fixture_release(&f);
+}
+
+/* 26 bytes get 40 of glibc, 24 would get 24: two bytes too many cost 16, for each of 10,000. */
+Test(padded_or_empty, two_bytes_too_many)
+{
+	struct fixture f;
+	struct synth *s = &f.synth;
+	static const struct {
+		const char *blame;
+		uint64_t bytes, usable;
+	} cases[] = {{"app::flags", 26, 40}, {"app::exact", 56, 56}, {"app::small", 18, 24},
+		{"app::half", 32, 40}, {"app::large", 490, 504}, {"app::other_malloc", 26, 32}};
+
+	synth_init(s);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		uint32_t b = synth_bucket(s, STACK(s, cases[i].blame, BOX), cases[i].bytes);
+		synth_alloc(s, b, 0, 10000, cases[i].bytes);
+		synth_counters(s, b, 0)->usable_bytes = 10000 * cases[i].usable;
+	}
+	fixture_load(&f, "padded-or-empty");
+	const struct finding *x = only(&f, "app::flags");
+	cr_assert_str_eq(x->fix, "shrink");
+	cr_assert_eq(figure(x, "shrink_bytes"), 2);
+	cr_assert_eq(figure(x, "usable_bytes"), 40);
+	cr_assert_eq(x->saving.peak_bytes, 160000);
+	cr_assert_not_null(strstr(x->fix_code, "<= 24"), "%s", x->fix_code);
+	fixture_release(&f);
+}
+
+/* ---- how many are equal ---- */
+
+Test(duplicates, estimates_by_hand)
+{
+	static const struct {
+		struct duplicates_sample s;
+		double different;
+	} cases[] = {
+		/* all were looked at: they are counted */
+		{{.blocks = 100, .sampled = 100, .kept = 7, .once = 7}, 7},
+		/* 490 of 500 have a content that was met twice: 50 / 0.98 */
+		{{.blocks = 10000, .sampled = 500, .kept = 50, .once = 10}, 50 / 0.98},
+		/* never or hardly ever the same twice */
+		{{.blocks = 10000, .sampled = 60, .kept = 60, .once = 60}, 10000},
+		{{.blocks = 10000, .sampled = 69, .kept = 60, .once = 51}, 10000},
+		/* 10 again: 20 / 70 of the samples have company */
+		{{.blocks = 10000, .sampled = 70, .kept = 60, .once = 50}, 60 * 70 / 20.0},
+		/* 64 kept, met again 200 - 64 - 36 = 100 times of 136: they are 100/136 of all */
+		{{.blocks = 5000, .sampled = 200, .kept = 64, .lost = 36}, 64 * 1.36},
+		/* none of the kept ones came back */
+		{{.blocks = 5000, .sampled = 200, .kept = 64, .lost = 136}, 5000},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		double got = duplicates_different(&cases[i].s);
+		cr_assert_lt(fabs(got - cases[i].different), 1e-6, "case %zu: %g instead of %g", i,
+			got, cases[i].different);
+	}
+}
+
+/* ---- string-storm ---- */
+
+/*
+ * 20,000 Strings of 40 bytes, all freed after the peak; 1,000 were compared and are 50 contents, 20 times each, and
+ * there are no more. 19,950 are spare: 99.75% of 800,000 bytes at the peak are 798,000, less 48 for each of the 50.
+ */
+Test(string_storm, the_same_texts)
+{
+	struct fixture f;
+	struct synth *s = &f.synth;
+
+	synth_init(s);
+	uint32_t b = synth_bucket(s, STACK(s, "app::requests", STRING), 40);
+	synth_alloc(s, b, 0, 20000, 40);
+	add_contents(s, b, 1000, 50, 20);
+	/* as many, all different; as many clones; as many boxes */
+	uint32_t code = synth_bucket(s, STACK(s, "app::code", STRING), 40);
+	synth_alloc(s, code, 0, 20000, 40);
+	add_contents(s, code, 5000, 60, 1);
+	synth_alloc(s, synth_bucket(s, STACK(s, "app::clones", CLONE), 40), 0, 20000, 40);
+	synth_alloc(s, synth_bucket(s, STACK(s, "app::boxes", BOX), 40), 0, 20000, 40);
+	synth_free(s, b, 0, 20000, 40);
+	fixture_load(&f, "string-storm");
+	const struct finding *x = only(&f, "app::requests");
+	cr_assert_str_eq(x->fix, "intern");
+	cr_assert_eq(figure(x, "strings"), 20000);
+	cr_assert_eq(figure(x, "sampled"), 1000);
+	cr_assert_eq(figure(x, "different"), 50);
+	cr_assert_eq(figure(x, "duplicate_share"), 0.9975);
+	cr_assert_eq(x->saving.allocs, 19950);
+	cr_assert_eq(x->saving.peak_bytes, 798000 - 50 * 48);
+	cr_assert_eq(x->confidence, CONFIDENCE_HIGH);
+	fixture_release(&f);
+}
+
+/* Two stacks of one statement, 64 bytes: the contents that both have are one. 4 of 10,000 + 10,000. */
+Test(string_storm, contents_are_those_of_the_statement)
+{
+	struct fixture f;
+	struct synth *s = &f.synth;
+
+	synth_init(s);
+	for (int i = 0; i < 2; i++) {
+		uint32_t b = synth_bucket(
+			s, STACK(s, i ? "app::one" : "app::two", "app::requests", STRING), 64);
+		synth_alloc(s, b, 0, 10000, 64);
+		add_contents(s, b, i ? 100 : 102, 3, 100);
+		add_content(s, b, i ? 102 : 100, 100);
+	}
+	fixture_load(&f, "string-storm");
+	const struct finding *x = only(&f, "app::requests");
+	cr_assert_eq(figure(x, "sampled"), 800);
+	cr_assert_eq(figure(x, "different"), 5);
+	cr_assert_eq(x->saving.allocs, 19995);
+	fixture_release(&f);
+}
+
+/* Without samples: 20,000 of 16 bytes need no block; of 20,000 long ones nothing is claimed. */
+Test(string_storm, without_samples)
+{
+	struct fixture f;
+	struct synth *s = &f.synth;
+
+	synth_init(s);
+	synth_alloc(s, synth_bucket(s, STACK(s, "app::names", STRING), 16), 0, 20000, 16);
+	synth_alloc(s, synth_bucket(s, STACK(s, "app::paths", STRING), 80), 0, 20000, 80);
+	synth_alloc(s, synth_bucket(s, STACK(s, "app::few", STRING), 80), 0, 9999, 80);
+	fixture_load(&f, "string-storm");
+	cr_assert_eq(f.findings.n, 2);
+	const struct finding *x = f.findings.rows[0];
+	cr_assert_str_eq(x->fix, "inline");
+	cr_assert_eq(x->saving.allocs, 20000);
+	cr_assert_eq(x->saving.peak_bytes, 320000);
+	cr_assert_eq(x->confidence, CONFIDENCE_MEDIUM);
+	x = f.findings.rows[1];
+	cr_assert_str_eq(x->fix, "compare");
+	cr_assert_eq(x->saving.allocs, 0);
+	cr_assert_eq(x->saving.peak_bytes, 0);
+	cr_assert_eq(x->confidence, CONFIDENCE_LOW);
+	fixture_release(&f);
+}
+
+/* ---- clone-storm ---- */
+
+/*
+ * 6,000 clones of 1,000 bytes. 600 were compared: 60 contents, 10 times each. 5,940 are spare, so 99%; the 60 originals
+ * cost 40 bytes more. All 6,000,000 bytes need not be copied.
+ */
+Test(clone_storm, clones_that_stay_equal)
+{
+	struct fixture f;
+	struct synth *s = &f.synth;
+
+	synth_init(s);
+	uint32_t b = synth_bucket(s, STACK(s, "app::report", CLONE), 1000);
+	synth_alloc(s, b, 0, 6000, 1000);
+	add_contents(s, b, 77, 60, 10);
+	/* each of another text, and as many Strings that are no clones */
+	uint32_t other = synth_bucket(s, STACK(s, "app::others", CLONE), 1000);
+	synth_alloc(s, other, 0, 6000, 1000);
+	add_contents(s, other, 5000, 64, 1);
+	add_content(s, other, 0, 300);
+	synth_alloc(s, synth_bucket(s, STACK(s, "app::makes", STRING), 1000), 0, 6000, 1000);
+	synth_free(s, b, 0, 6000, 1000);
+	fixture_load(&f, "clone-storm");
+	const struct finding *x = only(&f, "app::report");
+	cr_assert_str_eq(x->fix, "share-text");
+	cr_assert_eq(figure(x, "clones"), 6000);
+	cr_assert_eq(figure(x, "duplicate_share"), 0.99);
+	cr_assert_eq(x->saving.allocs, 5940);
+	cr_assert_eq(x->saving.copied_bytes, 6000000);
+	cr_assert_eq(x->saving.peak_bytes, 6000000 - 60 * 40);
+	cr_assert_eq(x->confidence, CONFIDENCE_HIGH);
+	fixture_release(&f);
+}
+
+/* Unsampled text, and clones that hold pointers and so differ: little is certain. */
+Test(clone_storm, what_samples_cannot_say)
+{
+	struct fixture f;
+	struct synth *s = &f.synth;
+
+	synth_init(s);
+	synth_alloc(s, synth_bucket(s, STACK(s, "app::text", CLONE), 1000), 0, 6000, 1000);
+	uint32_t b = synth_bucket(s,
+		STACK(s, "app::leaves",
+			"<alloc::vec::Vec<app::Leaf> as core::clone::Clone>::clone"),
+		1000);
+	synth_alloc(s, b, 0, 5000, 1000);
+	add_contents(s, b, 5000, 64, 1);
+	uint32_t few = synth_bucket(s, STACK(s, "app::few", CLONE), 100);
+	synth_alloc(s, few, 0, 4999, 100);
+	fixture_load(&f, "clone-storm");
+	cr_assert_eq(f.findings.n, 2);
+	for (uint32_t i = 0; i < 2; i++) {
+		const struct finding *x = f.findings.rows[i];
+		cr_assert_str_eq(x->fix, "look");
+		cr_assert_eq(x->confidence, CONFIDENCE_LOW);
+		cr_assert_eq(x->saving.peak_bytes, 0);
+		cr_assert_eq(x->saving.allocs, x->group->totals.allocs);
+	}
+	fixture_release(&f);
+}
+
+/* A type of the program's own with two fields: 6,000 clones, two blocks each, are one finding at the larger field. */
+Test(clone_storm, fields_of_one_clone)
+{
+	struct fixture f;
+	struct synth *s = &f.synth;
+	static const char own[] = "<app::Options as core::clone::Clone>::clone";
+
+	synth_init(s);
+	uint32_t name = synth_bucket(s, STACK(s, "app::resolve", own, CLONE), 24);
+	uint32_t list = synth_bucket(s,
+		STACK(s, "app::resolve", own,
+			"<alloc::vec::Vec<u32> as core::clone::Clone>::clone"),
+		400);
+	synth_alloc(s, name, 0, 6000, 24);
+	synth_alloc(s, list, 0, 6000, 400);
+	fixture_load(&f, "clone-storm");
+	const struct finding *x = only(&f, own);
+	cr_assert_eq(x->group->max_bytes, 400);
+	cr_assert_eq(figure(x, "clones"), 6000);
+	cr_assert_eq(figure(x, "allocs_per_clone"), 2);
+	cr_assert_eq(x->saving.allocs, 12000);
+	cr_assert_eq(x->saving.copied_bytes, 6000 * 424);
+	fixture_release(&f);
+}
