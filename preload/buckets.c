@@ -2,6 +2,8 @@
 /* Buckets, their counters, and what realloc does between them. */
 #include "buckets.h"
 
+#include <stddef.h>
+
 #include "index.h"
 #include "tallyfile.h"
 
@@ -18,7 +20,7 @@ static inline void add(uint64_t *counter, uint64_t value)
 
 static inline bool bucket_match(uint32_t record, const void *key)
 {
-	return __builtin_memcmp(&tally.buckets[record], key, sizeof(struct ht_bucket)) == 0;
+	return __builtin_memcmp(&tally.buckets[record], key, offsetof(struct ht_bucket, first_ticks)) == 0;
 }
 
 static inline uint64_t bucket_hash_key(const struct ht_bucket *k)
@@ -39,6 +41,7 @@ static uint32_t bucket_create(const void *key)
 	if (!tallyfile_room(HT_SEC_BUCKETS, record + 1))
 		return 0;
 	tally.buckets[record] = *(const struct ht_bucket *)key;
+	tally.buckets[record].first_ticks = sys_ticks();
 	/* release: readers of the file look at no record beyond the count */
 	__atomic_store_n(&tally.header->n_buckets, record + 1, __ATOMIC_RELEASE);
 	return record;

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "marks.h"
+
 #define FIRST_POINT_NS                                                                             \
 	100000u /* time between points at the start; doubles whenever the timeline is full */
 #define EXACT_BELOW     (16u << 20) /* below this many live bytes every change is flushed at once */
@@ -13,7 +15,8 @@
 
 uint64_t clock_next_point;
 static struct sys_lock point_lock, row_lock;
-static uint64_t live_max; /* since the last point */
+static uint64_t live_max;            /* since the last point or mark */
+static uint64_t point_max, mark_max; /* since each, but for what is in live_max; under point_lock */
 
 bool clock_init(void)
 {
@@ -21,7 +24,7 @@ bool clock_init(void)
 
 	memset(&point_lock, 0, sizeof(point_lock));
 	memset(&row_lock, 0, sizeof(row_lock));
-	live_max = 0;
+	live_max = point_max = mark_max = 0;
 	h->n_history = 1;
 	h->n_points = 0;
 	h->start_ns = h->last_ns = sys_monotonic_ns();
@@ -30,7 +33,7 @@ bool clock_init(void)
 	/* The rate is not known yet; three ticks a nanosecond is near enough for the first points. */
 	h->point_ticks = FIRST_POINT_NS * 3ull;
 	clock_next_point = h->start_ticks;
-	return true;
+	return marks_init();
 }
 
 void clock_flush(struct thread *t, uint64_t now)
@@ -94,9 +97,12 @@ static uint32_t new_row(uint32_t bucket, uint32_t chunk)
 COLD void clock_catch_up(uint32_t bucket, struct ht_counters *c)
 {
 	struct ht_header *h = tally.header;
-	uint64_t stamp = __atomic_load_n(&h->stamp, __ATOMIC_RELAXED),
+	/* acquire: pairs with the release in marks.c, so that a mark's stamp is known to who sees it given out */
+	uint64_t stamp = __atomic_load_n(&h->stamp, __ATOMIC_ACQUIRE),
 		 row_number = c->stamp_row & ROW_MASK;
 
+	if (c->stamp_row >> 24 < __atomic_load_n(&h->mark_stamp, __ATOMIC_ACQUIRE))
+		marks_phase(c);
 	if (c->stamp_row >> 24 < __atomic_load_n(&h->peak_stamp, __ATOMIC_RELAXED)) {
 		c->peak_count = c->live_count;
 		c->peak_bytes = c->live_bytes;
@@ -135,6 +141,35 @@ static void coarsen(struct ht_header *h)
 	h->point_ticks *= 2;
 }
 
+/* Takes the highest since the last point or mark out, to the account of both. */
+static void collect_max(uint64_t live)
+{
+	uint64_t highest = __atomic_exchange_n(&live_max, live, __ATOMIC_RELAXED);
+
+	if (highest > point_max)
+		point_max = highest;
+	if (highest > mark_max)
+		mark_max = highest;
+}
+
+void clock_mark(struct thread *t, struct ht_mark *m)
+{
+	struct sys_usage usage;
+
+	m->ticks = sys_ticks();
+	clock_flush(t, m->ticks);
+	sys_usage(&usage);
+	m->rss_bytes = usage.rss_bytes;
+	m->cpu_ns = usage.cpu_ns;
+	sys_lock(&point_lock);
+	uint64_t live = __atomic_load_n(&tally.header->live_bytes, __ATOMIC_RELAXED);
+	collect_max(live);
+	m->live_bytes = live;
+	m->peak_bytes = mark_max > live ? mark_max : live;
+	mark_max = 0;
+	sys_unlock(&point_lock);
+}
+
 COLD void clock_point(struct thread *t, uint64_t now)
 {
 	struct ht_header *h = tally.header;
@@ -150,11 +185,11 @@ COLD void clock_point(struct thread *t, uint64_t now)
 	struct threads_sum sum = threads_sum();
 	struct ht_point *p = &tally.points[h->n_points];
 	uint64_t live = __atomic_load_n(&h->live_bytes, __ATOMIC_RELAXED);
-	uint64_t highest = __atomic_exchange_n(&live_max, live, __ATOMIC_RELAXED);
+	collect_max(live);
 	*p = (struct ht_point){
 		.ticks = now,
 		.live_bytes = live,
-		.live_max_bytes = highest > live ? highest : live,
+		.live_max_bytes = point_max > live ? point_max : live,
 		.allocs = sum.allocs,
 		.alloc_bytes = sum.alloc_bytes,
 		.rss_bytes = usage.rss_bytes,
@@ -167,6 +202,7 @@ COLD void clock_point(struct thread *t, uint64_t now)
 		.minor_faults = usage.minor_faults,
 		.major_faults = usage.major_faults,
 	};
+	point_max = 0;
 	h->last_ns = sys_monotonic_ns();
 	h->last_ticks = sys_ticks();
 	h->cpu_ns = usage.cpu_ns;

@@ -19,6 +19,9 @@ void clock_flush(struct thread *t, uint64_t now);
 extern uint64_t clock_next_point;
 void clock_point(struct thread *t, uint64_t now);
 
+/* What a mark says of this moment. The caller has the marks' lock. */
+void clock_mark(struct thread *t, struct ht_mark *m);
+
 /* A counters record is about to change and its stamp is old. */
 void clock_catch_up(uint32_t bucket, struct ht_counters *c);
 

@@ -203,3 +203,79 @@ size_t find_instruction_length(
 		*relative_branch = length && instruction.relative_branch;
 	return length;
 }
+
+unsigned find_reg(const struct find_instruction *in)
+{
+	return (in->modrm >> 3 & 7) | (in->rex & 4) << 1;
+}
+
+unsigned find_rm(const struct find_instruction *in)
+{
+	return (in->modrm & 7) | (in->rex & 1) << 3;
+}
+
+/* The register an instruction of the one-byte map writes, -1 for none or memory. */
+static int written_1(const struct find_instruction *in)
+{
+	uint8_t op = in->opcode;
+	bool direct = in->has_modrm && in->modrm >> 6 == 3;
+	if (op >= 0xb0 && op <= 0xbf)
+		return (op & 7) | (in->rex & 1) << 3;
+	if (op >= 0x58 && op <= 0x5f)
+		return (op & 7) | (in->rex & 1) << 3;
+	if (op == 0x8a || op == 0x8b || op == 0x8d || op == 0x63 || op == 0x69 || op == 0x6b)
+		return (int)find_reg(in);
+	if (op < 0x38 && (op & 7) >= 2 && (op & 7) <= 3)
+		return (int)find_reg(in);
+	if (!direct)
+		return -1;
+	if (op == 0x88 || op == 0x89 || op == 0xc7 || op == 0xc6 || (op < 0x38 && (op & 7) <= 1) ||
+		op == 0xc0 || op == 0xc1 || (op >= 0xd0 && op <= 0xd3))
+		return (int)find_rm(in);
+	if ((op == 0x80 || op == 0x81 || op == 0x83) && (in->modrm & 0x38) != 0x38)
+		return (int)find_rm(in);
+	if ((op == 0xfe || op == 0xff) && (in->modrm & 0x38) <= 8)
+		return (int)find_rm(in);
+	if ((op == 0xf6 || op == 0xf7) && (in->modrm & 0x30) == 0x10)
+		return (int)find_rm(in);
+	return -1;
+}
+
+/* cmov, movzx, movsx, imul, bit scans */
+static int written_0f(const struct find_instruction *in)
+{
+	uint8_t op = in->opcode;
+	if ((op & 0xf0) == 0x40 || op == 0xaf ||
+		(op >= 0xb6 && op <= 0xbf && op != 0xba && op != 0xb9))
+		return (int)find_reg(in);
+	return -1;
+}
+
+int find_written(const struct find_instruction *in)
+{
+	if (in->vector || in->map > 1)
+		return -1;
+	return in->map ? written_0f(in) : written_1(in);
+}
+
+bool find_leaves(const struct find_instruction *in)
+{
+	if (in->map || in->vector)
+		return false;
+	return in->opcode == 0xe8 || in->opcode == 0xe9 || in->opcode == 0xeb ||
+	       in->opcode == 0xc3 || in->opcode == 0xcc ||
+	       (in->opcode == 0xff && (in->modrm & 0x38) >= 0x10 && (in->modrm & 0x38) <= 0x28);
+}
+
+bool find_is_call(const struct find_instruction *in)
+{
+	return !in->map && !in->vector &&
+	       (in->opcode == 0xe8 || (in->opcode == 0xff && (in->modrm & 0x38) == 0x10));
+}
+
+bool find_is_jump(const struct find_instruction *in)
+{
+	return !in->map && !in->vector &&
+	       (in->opcode == 0xe9 || in->opcode == 0xeb ||
+		       (in->opcode == 0xff && (in->modrm & 0x38) == 0x20));
+}

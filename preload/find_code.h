@@ -37,4 +37,14 @@ size_t find_decode(const uint8_t *code, size_t n, struct find_instruction *out);
 size_t find_instruction_length(
 	const uint8_t *code, size_t n, bool *rip_relative, bool *relative_branch);
 
+/* The registers that ModRM names. */
+unsigned find_reg(const struct find_instruction *in);
+unsigned find_rm(const struct find_instruction *in);
+/* The general register it writes, -1 for none, memory or an instruction that is not known so well. */
+int find_written(const struct find_instruction *in);
+/* Control does not come out at the other end, or comes back with the argument registers lost. */
+bool find_leaves(const struct find_instruction *in);
+bool find_is_call(const struct find_instruction *in);
+bool find_is_jump(const struct find_instruction *in);
+
 #endif

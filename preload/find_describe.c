@@ -5,6 +5,8 @@
 #include <emmintrin.h>
 #include <string.h>
 
+#include "find_flow.h"
+
 static const struct {
 	const char *text;
 	const char *allocator;

@@ -10,14 +10,18 @@
 #include <stdint.h>
 
 #define HT_MAGIC "heaptlly" /* eight bytes, no terminator */
-#define HT_VERSION 1u
+#define HT_VERSION 2u
 #define HT_MAX_EXTENTS 8192u
 #define HT_EXTENTS_OFFSET 4096u /* the extent table follows the header page */
 #define HT_CHUNK_RECORDS 16u	/* counter records in one chunk */
 #define HT_TIMELINE_POINTS 508u /* capacity; coarsened to half when full */
-#define HT_LIFETIME_BINS 16u
+#define HT_LIFETIME_BINS 12u
+#define HT_LIFETIME_FIRST 12u /* log2 of the ticks where bin 1 begins */
 #define HT_CHAIN_BINS 8u
 #define HT_SIZE_CLASSES 473u
+#define HT_MAX_MARKS 1024u
+#define HT_CONTENT_BYTES 256u
+#define HT_BUCKET_CONTENTS 64u /* hashes kept of one bucket */
 #define HT_NO_ROW 0u /* history row 0 means: none */
 
 /* enum ht_section: the types of extents. */
@@ -39,7 +43,11 @@ enum ht_section {
 	HT_SEC_FRAMES = 13,    /* struct ht_frame */
 	HT_SEC_LOCATIONS = 14, /* struct ht_location, sorted by (module, offset) */
 	HT_SEC_NAMES = 15,     /* bytes, as HT_SEC_STRINGS, for functions and source files */
-	HT_SEC_COUNT = 16
+	/* in both: */
+	HT_SEC_MARKS = 16,    /* struct ht_mark; index 0 is the start of the process */
+	HT_SEC_PHASES = 17,   /* struct ht_phase; index 0 is not used */
+	HT_SEC_CONTENTS = 18, /* struct ht_content; index 0 is not used */
+	HT_SEC_COUNT = 19
 };
 
 enum ht_codec {
@@ -72,6 +80,7 @@ enum ht_drop {
 	HT_DROP_LEDGER_FULL = 4, /* no memory for the ledger: the allocation is counted, its free will be unknown */
 	HT_DROP_NO_SPACE = 5,	/* the file could not grow (disk full) */
 	HT_DROP_CHAINS_FULL = 6, /* regrow or chain table full */
+	HT_DROP_PHASES_FULL = 7, /* phase table full: a change is told in a phase before its own */
 	HT_DROP_COUNT = 8
 };
 
@@ -147,6 +156,12 @@ struct ht_header {
 	uint64_t madvise_bytes;
 	uint64_t sample_bytes; /* mean bytes between samples; 0: every event is recorded */
 	uint64_t run;	       /* HEAPTALLY_RUN: tells which `heaptally run` this belongs to; 0: none */
+
+	uint32_t n_marks;
+	uint32_t n_phases;
+	uint32_t n_contents;
+	uint32_t lost_marks; /* made when HT_MAX_MARKS were there */
+	uint64_t mark_stamp; /* the stamp given out by the last mark; 0: there is none but the start */
 };
 
 /* The pseudo module: sites with module 0 are no addresses; their offset is one of these. */
@@ -202,6 +217,7 @@ struct ht_bucket {
 	uint16_t size_class;
 	uint8_t align;	/* 0: not told; else 1 + log2(alignment in bytes) */
 	uint8_t source; /* enum ht_source */
+	uint64_t first_ticks; /* time of its first event */
 };
 
 struct ht_chunk {
@@ -212,7 +228,7 @@ struct ht_chunk {
 /* Counters of one bucket as seen by one thread. Sums over threads are exact; a single record's live values can be
  * negative, where one thread allocates and another frees. */
 struct ht_counters {
-	/* touched by every allocation */
+	/* touched by every allocation and free */
 	uint64_t allocs;      /* malloc, calloc, new ...; not realloc of a live pointer */
 	uint64_t alloc_bytes; /* requested by those */
 	uint64_t usable_bytes; /* malloc_usable_size, allocations and reallocs */
@@ -222,17 +238,20 @@ struct ht_counters {
 	uint64_t max_bytes;
 	uint64_t stamp_row; /* stamp << 24 | history row */
 	/* touched by every free */
-	int64_t peak_count; /* live at the peak, when stamp >= header.peak_stamp; otherwise live_count is */
-	int64_t peak_bytes;
 	uint64_t frees;
-	uint64_t freed_bytes;
-	uint64_t temporary;	 /* freed before the same thread's next allocation */
-	uint64_t foreign_frees;	 /* freed by another thread than the one that allocated */
 	uint64_t lifetime_ticks; /* summed over frees; a chain lives from its first allocation */
-	uint64_t reserved;
-	/* lifetime histogram: bin b counts frees with lifetime_ticks in [2^(10+2(b-1)), 2^(10+2b)); bin 0 from 0, the
+	/* lifetime histogram: bin b counts frees with lifetime_ticks in [2^(12+2(b-1)), 2^(12+2b)); bin 0 from 0, the
 	 * last one without end. Saturates at 2^32 - 1. */
 	uint32_t lifetimes[HT_LIFETIME_BINS];
+	/* touched now and then */
+	int64_t peak_count; /* live at the peak, when stamp >= header.peak_stamp; otherwise live_count is */
+	int64_t peak_bytes;
+	uint64_t temporary;	  /* freed before the same thread's next allocation */
+	uint64_t foreign_frees;	  /* freed by another thread than the one that allocated */
+	uint64_t timed_calls;	  /* samples: calls of the allocator that were timed, allocations and frees */
+	uint64_t timed_ticks;	  /* what those took */
+	uint64_t filled_bytes;	  /* samples: fresh bytes that were given a pattern, and seen again at free */
+	uint64_t unwritten_bytes; /* of those, at the block's end and with the pattern still in them */
 };
 
 /* realloc of live pointers from one bucket to another (or the same) */
@@ -303,6 +322,41 @@ struct ht_history {
 	int64_t live_bytes[HT_TIMELINE_POINTS];
 };
 
+/*
+ * A mark: the host said where its work is. A phase lasts from its mark to the next one, the last phase to the end.
+ */
+struct ht_mark {
+	uint64_t ticks;
+	uint32_t name;	  /* string */
+	uint32_t numbers; /* string: "modules=5&chunks=2"; 0: none */
+	uint64_t live_bytes; /* at the mark */
+	uint64_t peak_bytes; /* highest live bytes since the mark before; 0 at the first */
+	uint64_t rss_bytes;
+	uint64_t cpu_ns;
+	uint64_t reserved[2];
+};
+
+/*
+ * What a counters record held at the start of a phase in which it changed. Between the phase of the same record's
+ * row before and this one it did not change; after the last row it is what the record holds now.
+ */
+struct ht_phase {
+	uint32_t counters; /* the record: index in HT_SEC_COUNTERS. In a finished tally: the bucket */
+	uint32_t mark;	   /* the phase that was beginning, or had begun */
+	uint64_t allocs;
+	uint64_t alloc_bytes;
+	uint64_t frees;
+	int64_t live_count;
+	int64_t live_bytes;
+};
+
+/* Samples: how often blocks of a bucket were freed with a content. */
+struct ht_content {
+	uint32_t bucket;
+	uint32_t count;
+	uint64_t hash; /* of the first HT_CONTENT_BYTES of the content and its size; 0: all that found no room */
+};
+
 enum ht_function_flags {
 	HT_FUNCTION_UNNAMED = 1, /* name is made up: module+0xoffset */
 	HT_FUNCTION_NO_LINES = 2,
@@ -333,7 +387,7 @@ _Static_assert(sizeof(struct ht_header) <= 4096, "header fits its page");
 _Static_assert(sizeof(struct ht_extent) == 32, "layout");
 _Static_assert(sizeof(struct ht_module) == 88, "layout");
 _Static_assert(sizeof(struct ht_site) == 16, "layout");
-_Static_assert(sizeof(struct ht_bucket) == 8, "layout");
+_Static_assert(sizeof(struct ht_bucket) == 16, "layout");
 _Static_assert(sizeof(struct ht_chunk) == 8, "layout");
 _Static_assert(sizeof(struct ht_counters) == 192, "layout");
 _Static_assert(sizeof(struct ht_regrow) == 48, "layout");
@@ -341,6 +395,9 @@ _Static_assert(sizeof(struct ht_chain) == 72, "layout");
 _Static_assert(sizeof(struct ht_thread) == 80, "layout");
 _Static_assert(sizeof(struct ht_point) == 128, "layout");
 _Static_assert(sizeof(struct ht_history) == 4096, "layout");
+_Static_assert(sizeof(struct ht_mark) == 64, "layout");
+_Static_assert(sizeof(struct ht_phase) == 48, "layout");
+_Static_assert(sizeof(struct ht_content) == 16, "layout");
 _Static_assert(sizeof(struct ht_function) == 16, "layout");
 _Static_assert(sizeof(struct ht_frame) == 8, "layout");
 _Static_assert(sizeof(struct ht_location) == 16, "layout");

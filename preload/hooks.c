@@ -17,6 +17,7 @@
 
 #include "adopt.h"
 #include "bootstrap.h"
+#include "marks.h"
 #include "record.h"
 #include "tallyfile.h"
 
@@ -47,7 +48,8 @@ void free_aligned_sized(void *p, size_t alignment, size_t bytes);
 	X(int, brk, (void *))                                                                      \
 	X(void *, sbrk, (intptr_t))                                                                \
 	X(void *, dlopen, (const char *, int))                                                     \
-	X(int, dlclose, (void *))
+	X(int, dlclose, (void *))                                                                  \
+	X(int, access, (const char *, int))
 
 static struct {
 #define FIELD(result, name, parameters) result(*name) parameters;
@@ -469,6 +471,19 @@ EXPORT int dlclose(void *handle)
 		return -1;
 	int r = real.dlclose(handle);
 	record_modules_changed();
+	return r;
+}
+
+/* Where marks come in. Only these answers say that the kernel could read the path. */
+EXPORT int access(const char *path, int mode)
+{
+	if (unlikely(!ready() || !real.access)) {
+		errno = ENOSYS;
+		return -1;
+	}
+	int r = real.access(path, mode);
+	if (r == 0 || errno == ENOENT || errno == ENOTDIR)
+		marks_path(path);
 	return r;
 }
 

@@ -1,45 +1,42 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tables of 16-byte slots with linear probing; a slot's home is the pointer's place within its page scaled to the
- * table. Allocators fill pages with objects of like size, so most objects sit at home, in the order of their
- * addresses, and a table can be filled to its last slot. What does not fit a slot (chains, large sizes) has a side
- * record.
+ * A shadow of the heap: one 8-byte slot for every 32 bytes of it, in huge pages, so that a look-up is one address
+ * computed and one cache line read. Nobody but its owner changes the slot of a live pointer, so there are no locks;
+ * only where two small blocks share their 32 bytes does one of them go to the next plane. What does not fit a slot
+ * (chains, large sizes) has a side record.
  */
 #include "ledger.h"
 
 #include <string.h>
 
-#include "format.h"
 #include "sys.h"
+#include "tallyfile.h"
 
-#define REGION_BITS 12u
-#define KEY_BITS                                                                                   \
-	(REGION_BITS - 3) /* pointers are multiples of 8: mimalloc's and jemalloc's small ones */
-#define TOP_BITS      15u /* of 47-bit addresses: one table of regions per 4 GiB */
-#define TABLE_REGIONS (1u << (32 - REGION_BITS))
-#define MIN_LOG2      1u
-#define SLAB_BYTES    SYS_HUGE_BYTES
-#define REST_BITS     18u
-#define MAX_SIDES     (1u << 22)
+#define AREA_BITS    30u
+#define GRANULE_BITS 5u
+#define ADDRESS_BITS 47u
+#define AREA_SLOTS   (1ul << (AREA_BITS - GRANULE_BITS))
+#define PLANES	     4u /* pointers are multiples of 8: mimalloc's and jemalloc's small ones */
+#define MAX_SIDES    (1u << 22)
 
-/* Slot word a: key 9, four spare, used 1, side 1, class 9, bucket or side number 22, size minus the class's least 18.
- * Slot word b: thread 20, birth 44. */
-struct slot {
-	uint64_t a, b;
-};
-#define A_KEY(a)   ((uint32_t)(a)&0x1ff)
-#define A_USED     (1ull << 13)
-#define A_SIDE     (1ull << 14)
-#define A_CLASS(a) ((uint32_t)((a) >> 15) & 0x1ff)
-#define A_REF(a)   ((uint32_t)((a) >> 24) & 0x3fffff)
-#define A_REST(a)  ((a) >> 46)
+/*
+ * A slot: used 1, side 1, place within the granule 2, bucket or side number 20, size beyond the class's least 8,
+ * thread 8, birth 24.
+ */
+#define USED	      1ull
+#define SIDE	      2ull
+#define KEY_MASK      (3ull << 2 | USED)
+#define SLOT_REF(s)   ((uint32_t)((s) >> 4) & MAX_REF)
+#define MAX_REF	      0xfffffu
+#define SLOT_REST(s)  ((s) >> 24 & 0xff)
+#define SLOT_BIRTH(s) ((uint32_t)((s) >> 40))
 
-struct region {
-	struct sys_lock lock;
-	uint16_t used;
-	uint8_t log2; /* of the slots */
-	uint8_t reserved;
-	struct slot *slots; /* NULL while nothing is in */
+/* Birth as a floating number: exponent 5, mantissa 19. */
+#define BIRTH_UNIT_BITS 8u /* ticks are counted in this unit */
+#define BIRTH_MANTISSA	19u
+
+struct area {
+	uint64_t *planes[PLANES]; /* NULL: nothing is in */
 };
 
 struct side {
@@ -50,50 +47,30 @@ struct side {
 	uint32_t next_free;
 };
 
-static struct region **tops;
-static struct sys_lock memory_lock, side_lock;
-static void *free_slots[KEY_BITS + 1]; /* by log2; linked through the first word */
-static char *slab;
-static size_t slab_left;
+static struct area *areas;
+static struct sys_lock side_lock;
 static struct side *sides;
 static uint32_t n_sides, free_side;
 
-static struct slot *slots_new(uint32_t log2)
+static inline uint32_t birth_pack(uint64_t ticks)
 {
-	size_t bytes = sizeof(struct slot) << log2;
-	void *p;
+	uint64_t v = (ticks - tally.header->start_ticks) >> BIRTH_UNIT_BITS;
+	uint32_t shift = 63u - (uint32_t)__builtin_clzll(v | 1 << (BIRTH_MANTISSA - 1)) -
+			 (BIRTH_MANTISSA - 1);
 
-	sys_lock(&memory_lock);
-	p = free_slots[log2];
-	if (p) {
-		free_slots[log2] = *(void **)p;
-	} else {
-		if (slab_left < bytes) {
-			char *fresh = sys_map_huge(SLAB_BYTES);
-			if (fresh) {
-				slab = fresh;
-				slab_left = SLAB_BYTES;
-			}
-		}
-		if (slab_left >= bytes) {
-			p = slab;
-			slab += bytes;
-			slab_left -= bytes;
-			bytes = 0; /* fresh from the kernel */
-		}
-	}
-	sys_unlock(&memory_lock);
-	if (p && bytes)
-		memset(p, 0, bytes);
-	return p;
+	return shift << BIRTH_MANTISSA | (uint32_t)(v >> shift);
 }
 
-static void slots_free(struct slot *slots, uint32_t log2)
+static inline uint64_t birth_unpack(uint32_t packed)
 {
-	sys_lock(&memory_lock);
-	*(void **)slots = free_slots[log2];
-	free_slots[log2] = slots;
-	sys_unlock(&memory_lock);
+	uint64_t v = (uint64_t)(packed & ((1u << BIRTH_MANTISSA) - 1)) << (packed >> BIRTH_MANTISSA);
+
+	return (v << BIRTH_UNIT_BITS) + tally.header->start_ticks;
+}
+
+uint64_t ledger_time(uint64_t ticks)
+{
+	return birth_unpack(birth_pack(ticks));
 }
 
 static uint32_t side_new(const struct ledger_entry *e)
@@ -102,7 +79,7 @@ static uint32_t side_new(const struct ledger_entry *e)
 	uint32_t n = free_side;
 	if (n)
 		free_side = sides[n].next_free;
-	else if (n_sides < MAX_SIDES)
+	else if (n_sides < MAX_SIDES && n_sides <= MAX_REF)
 		n = n_sides++;
 	if (n)
 		sides[n] = (struct side){e->bytes, e->bucket, e->origin, e->regrows, 0};
@@ -118,198 +95,137 @@ static void side_free(uint32_t n)
 	sys_unlock(&side_lock);
 }
 
-static COLD struct region *new_regions(uintptr_t pointer)
+static COLD uint64_t *new_plane(uint64_t **plane)
 {
-	struct region *fresh = sys_map_huge(sizeof(struct region) * TABLE_REGIONS), *none = NULL;
-	struct region **top = &tops[pointer >> 32];
+	uint64_t *fresh = sys_map_huge(AREA_SLOTS * sizeof(*fresh)), *none = NULL;
 
 	if (!fresh)
 		return NULL;
-	/* release: the zeroed table is there for whoever sees it; the loser of a race takes the winner's */
+	/* release: the zeroed plane is there for whoever sees it; the loser of a race takes the winner's */
 	if (!__atomic_compare_exchange_n(
-		    top, &none, fresh, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
-		sys_unmap(fresh, sizeof(struct region) * TABLE_REGIONS);
+		    plane, &none, fresh, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
+		sys_unmap(fresh, AREA_SLOTS * sizeof(*fresh));
 		return none;
 	}
 	return fresh;
 }
 
-static inline struct region *region_of(uintptr_t pointer, bool make)
+static inline struct area *area_of(uintptr_t pointer)
 {
-	if (unlikely(pointer >> 47))
-		return NULL;
-	/* acquire: pairs with new_regions */
-	struct region *regions = __atomic_load_n(&tops[pointer >> 32], __ATOMIC_ACQUIRE);
-	if (unlikely(!regions)) {
-		if (!make)
-			return NULL;
-		regions = new_regions(pointer);
-		if (!regions)
-			return NULL;
-	}
-	return &regions[(pointer >> REGION_BITS) & (TABLE_REGIONS - 1)];
+	return unlikely(pointer >> ADDRESS_BITS) ? NULL : &areas[pointer >> AREA_BITS];
 }
 
-static inline uint32_t key_of(uintptr_t pointer)
+/* Its slot in a plane; NULL: there is no such plane. */
+static inline uint64_t *slot_in(struct area *a, uint32_t plane, uintptr_t pointer)
 {
-	return (uint32_t)(pointer >> 3) & 0x1ff;
+	/* acquire: pairs with new_plane */
+	uint64_t *slots = __atomic_load_n(&a->planes[plane], __ATOMIC_ACQUIRE);
+
+	return likely(slots) ? &slots[(pointer >> GRANULE_BITS) & (AREA_SLOTS - 1)] : NULL;
 }
 
-static inline uint32_t home(uint32_t key, uint32_t log2)
+static inline uint64_t key_of(uintptr_t pointer)
 {
-	return key >> (KEY_BITS - log2);
+	return (pointer >> 3 & 3) << 2 | USED;
 }
 
-/* The slot of a key, or the empty one where it belongs; in a full table that lacks the key, just any. */
-static inline uint32_t find(const struct region *r, uint32_t key)
+static void unpack(uint64_t s, struct ledger_entry *e)
 {
-	uint32_t mask = (1u << r->log2) - 1, at = home(key, r->log2);
-
-	for (uint32_t left = mask; left > 0; left--) {
-		if (!(r->slots[at].a & A_USED) || A_KEY(r->slots[at].a) == key)
-			break;
-		at = (at + 1) & mask;
-	}
-	return at;
-}
-
-static COLD bool grow(struct region *r)
-{
-	uint32_t log2 = r->slots ? r->log2 + 1u : MIN_LOG2, old_log2 = r->log2;
-	struct slot *old = r->slots, *slots = slots_new(log2);
-
-	if (!slots)
-		return false;
-	r->slots = slots;
-	r->log2 = (uint8_t)log2;
-	if (!old)
-		return true;
-	for (uint32_t i = 0; i < 1u << old_log2; i++)
-		if (old[i].a & A_USED)
-			slots[find(r, A_KEY(old[i].a))] = old[i];
-	slots_free(old, old_log2);
-	return true;
-}
-
-static void unpack(struct slot s, struct ledger_entry *e)
-{
-	e->thread = (uint32_t)s.b & ((1u << LEDGER_THREAD_BITS) - 1);
-	e->birth_ticks = s.b >> LEDGER_THREAD_BITS << LEDGER_BIRTH_SHIFT;
-	e->size_class = A_CLASS(s.a);
-	if (s.a & A_SIDE) {
-		uint32_t n = A_REF(s.a);
+	e->thread = (uint32_t)(s >> 32) & ((1u << LEDGER_THREAD_BITS) - 1);
+	e->birth_ticks = birth_unpack(SLOT_BIRTH(s));
+	if (unlikely(s & SIDE)) {
+		uint32_t n = SLOT_REF(s);
 		e->bytes = sides[n].bytes;
 		e->bucket = sides[n].bucket;
 		e->origin = sides[n].origin;
 		e->regrows = sides[n].regrows;
 		side_free(n);
 	} else {
-		e->bucket = e->origin = A_REF(s.a);
+		e->bucket = e->origin = SLOT_REF(s);
 		e->regrows = 0;
-		e->bytes = ht_class_min_bytes(e->size_class) + A_REST(s.a);
+		e->bytes = ht_class_min_bytes(tally.buckets[e->bucket].size_class) + SLOT_REST(s);
 	}
 }
 
-static bool pack(uintptr_t pointer, const struct ledger_entry *e, struct slot *s)
+static inline bool pack(uintptr_t pointer, const struct ledger_entry *e, uint64_t *s)
 {
-	uint64_t rest = e->bytes - ht_class_min_bytes(e->size_class);
-	uint64_t ref = e->bucket, side = 0;
+	uint64_t rest = e->bytes - ht_class_min_bytes(e->size_class), ref = e->bucket, side = 0;
 
-	if (unlikely(e->regrows > 0 || rest >> REST_BITS)) {
+	if (unlikely(e->regrows > 0 || rest > 0xff || ref == 0 || ref > MAX_REF)) {
 		ref = side_new(e);
-		side = A_SIDE;
+		side = SIDE;
 		rest = 0;
 		if (ref == 0)
 			return false;
 	}
-	s->a = key_of(pointer) | A_USED | side | (uint64_t)e->size_class << 15 | ref << 24 |
-	       rest << 46;
-	s->b = (e->thread & ((1u << LEDGER_THREAD_BITS) - 1)) |
-	       e->birth_ticks >> LEDGER_BIRTH_SHIFT << LEDGER_THREAD_BITS;
+	*s = key_of(pointer) | side | ref << 4 | rest << 24 |
+	     (uint64_t)(e->thread & ((1u << LEDGER_THREAD_BITS) - 1)) << 32 |
+	     (uint64_t)birth_pack(e->birth_ticks) << 40;
 	return true;
+}
+
+/* The slot that holds a pointer, or NULL. */
+static inline uint64_t *find(struct area *a, uintptr_t pointer)
+{
+	for (uint32_t plane = 0; plane < PLANES; plane++) {
+		uint64_t *slot = slot_in(a, plane, pointer);
+		if (!slot)
+			return NULL;
+		/* Others may change the slot while it is not this pointer's; while it is, nobody does. */
+		if ((__atomic_load_n(slot, __ATOMIC_RELAXED) & KEY_MASK) == key_of(pointer))
+			return slot;
+	}
+	return NULL;
 }
 
 enum ledger_result ledger_put(
 	uintptr_t pointer, const struct ledger_entry *e, struct ledger_entry *old)
 {
-	struct region *r = region_of(pointer, true);
-	enum ledger_result result = LEDGER_OK;
-	struct slot s;
+	struct area *a = area_of(pointer);
+	uint64_t s;
 
-	if (unlikely(!r || !pack(pointer, e, &s)))
+	if (unlikely(!a || !pack(pointer, e, &s)))
 		return LEDGER_NO_MEMORY;
-	sys_spin_lock(&r->lock);
-	if (unlikely(!r->slots) && !grow(r))
-		goto no_memory;
-	uint32_t at = find(r, key_of(pointer));
-	if (unlikely(r->used == 1u << r->log2) && A_KEY(r->slots[at].a) != key_of(pointer)) {
-		if (!grow(r))
-			goto no_memory;
-		at = find(r, key_of(pointer));
+	uint64_t *taken = find(a, pointer);
+	if (unlikely(taken)) {
+		unpack(*taken, old);
+		__atomic_store_n(taken, s, __ATOMIC_RELAXED);
+		return LEDGER_REPLACED;
 	}
-	if (unlikely(r->slots[at].a & A_USED)) {
-		unpack(r->slots[at], old);
-		result = LEDGER_REPLACED;
-	} else {
-		r->used++;
+	for (uint32_t plane = 0; plane < PLANES; plane++) {
+		if (unlikely(!slot_in(a, plane, pointer)) && !new_plane(&a->planes[plane]))
+			break;
+		uint64_t *slot = slot_in(a, plane, pointer), empty = 0;
+		/* Relaxed: a pointer goes from thread to thread by the host's own means, and those order memory. */
+		if (likely(__atomic_load_n(slot, __ATOMIC_RELAXED) == 0) &&
+			__atomic_compare_exchange_n(
+				slot, &empty, s, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+			return LEDGER_OK;
 	}
-	r->slots[at] = s;
-	sys_spin_unlock(&r->lock);
-	return result;
-no_memory:
-	sys_spin_unlock(&r->lock);
-	if (s.a & A_SIDE)
-		side_free(A_REF(s.a));
+	if (s & SIDE)
+		side_free(SLOT_REF(s));
 	return LEDGER_NO_MEMORY;
 }
 
 bool ledger_take(uintptr_t pointer, struct ledger_entry *e)
 {
-	struct region *r = region_of(pointer, false);
-	struct slot s;
+	struct area *a = area_of(pointer);
+	uint64_t *slot = likely(a && !(pointer & 7)) ? find(a, pointer) : NULL;
 
-	if (unlikely(!r || (pointer & 7)))
+	if (unlikely(!slot))
 		return false;
-	sys_spin_lock(&r->lock);
-	if (unlikely(!r->slots))
-		goto absent;
-	uint32_t mask = (1u << r->log2) - 1, hole = find(r, key_of(pointer));
-	s = r->slots[hole];
-	if (unlikely(!(s.a & A_USED) || A_KEY(s.a) != key_of(pointer)))
-		goto absent;
-	/* Close the hole: move back what was pushed past it. */
-	uint32_t last = hole;
-	for (uint32_t at = (hole + 1) & mask; at != last && (r->slots[at].a & A_USED);
-		at = (at + 1) & mask) {
-		uint32_t wanted = home(A_KEY(r->slots[at].a), r->log2);
-		if (((at - wanted) & mask) >= ((at - hole) & mask)) {
-			r->slots[hole] = r->slots[at];
-			hole = at;
-		}
-	}
-	r->slots[hole].a = 0;
-	if (--r->used == 0 && r->log2 > MIN_LOG2) {
-		slots_free(r->slots, r->log2);
-		r->slots = NULL;
-		r->log2 = 0;
-	}
-	sys_spin_unlock(&r->lock);
+	uint64_t s = *slot;
+	__atomic_store_n(slot, 0, __ATOMIC_RELAXED);
 	unpack(s, e);
 	return true;
-absent:
-	sys_spin_unlock(&r->lock);
-	return false;
 }
 
 bool ledger_init(void)
 {
-	tops = sys_reserve(sizeof(tops[0]) << TOP_BITS);
-	memset(&memory_lock, 0, sizeof(memory_lock));
+	areas = sys_reserve(sizeof(areas[0]) << (ADDRESS_BITS - AREA_BITS));
 	memset(&side_lock, 0, sizeof(side_lock));
-	memset(free_slots, 0, sizeof(free_slots));
-	slab_left = 0;
 	n_sides = 1;
 	free_side = 0;
 	sides = sys_reserve(sizeof(struct side) * MAX_SIDES);
-	return tops && sides;
+	return areas && sides;
 }

@@ -1,16 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * The live pointers. Each page of address space has its own small table, ordered like the addresses, so that
- * neighbouring objects share cache lines and threads rarely meet.
- */
+/* The live pointers: what is known of each, to be found by its address. */
 #ifndef HEAPTALLY_LEDGER_H
 #define HEAPTALLY_LEDGER_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#define LEDGER_THREAD_BITS 20u /* the thread serial is kept modulo 2^20 */
-#define LEDGER_BIRTH_SHIFT 8u  /* births are kept in units of 256 ticks */
+#define LEDGER_THREAD_BITS 8u /* the thread serial is kept modulo 2^8 */
 
 struct ledger_entry {
 	uint32_t bucket;
@@ -19,7 +15,7 @@ struct ledger_entry {
 	uint32_t thread;  /* serial of the allocating thread, modulo 2^LEDGER_THREAD_BITS */
 	uint32_t size_class;
 	uint64_t bytes;	  /* requested */
-	uint64_t birth_ticks;
+	uint64_t birth_ticks; /* comes back rounded, see ledger_time */
 };
 
 /* For a fresh process image or a forked child. */
@@ -31,6 +27,9 @@ enum ledger_result {
 	LEDGER_NO_MEMORY = -1,
 };
 enum ledger_result ledger_put(uintptr_t pointer, const struct ledger_entry *e, struct ledger_entry *old);
+
+/* A time rounded as births are: to a 2^18th of the time since the start, and 256 ticks at least. */
+uint64_t ledger_time(uint64_t ticks);
 
 /* Removes a pointer. False: not there. */
 bool ledger_take(uintptr_t pointer, struct ledger_entry *e);

@@ -282,7 +282,8 @@ static inline void after_event(struct thread *t, uint64_t now)
 static void count_free(struct thread *t, const struct ledger_entry *e, bool temporary, uint64_t now)
 {
 	struct ht_counters *c = buckets_counters(t, e->bucket);
-	uint64_t lifetime = now > e->birth_ticks ? now - e->birth_ticks : 0;
+	uint64_t rounded = ledger_time(now);
+	uint64_t lifetime = rounded > e->birth_ticks ? rounded - e->birth_ticks : 0;
 	uint32_t bin = 0;
 
 	clock_live_changed(t, -(int64_t)e->bytes, now);
@@ -290,10 +291,9 @@ static void count_free(struct thread *t, const struct ledger_entry *e, bool temp
 	c->live_count--;
 	c->live_bytes -= (int64_t)e->bytes;
 	c->frees++;
-	c->freed_bytes += e->bytes;
 	c->lifetime_ticks += lifetime;
-	if (lifetime >= 1024) {
-		bin = (63u - (uint32_t)__builtin_clzll(lifetime)) / 2 - 4;
+	if (lifetime >> HT_LIFETIME_FIRST) {
+		bin = (63u - (uint32_t)__builtin_clzll(lifetime) - HT_LIFETIME_FIRST) / 2 + 1;
 		if (bin >= HT_LIFETIME_BINS)
 			bin = HT_LIFETIME_BINS - 1;
 	}

@@ -48,6 +48,9 @@ static const struct {
 	{HT_SEC_THREADS, sizeof(struct ht_thread), 16384, 1},
 	{HT_SEC_TIMELINE, sizeof(struct ht_point), HT_TIMELINE_POINTS, HT_TIMELINE_POINTS},
 	{HT_SEC_HISTORY, sizeof(struct ht_history), 8192, 1},
+	{HT_SEC_MARKS, sizeof(struct ht_mark), HT_MAX_MARKS, 1},
+	{HT_SEC_PHASES, sizeof(struct ht_phase), 8u << 20, 1},
+	{HT_SEC_CONTENTS, sizeof(struct ht_content), 4u << 20, 1},
 };
 
 static uint64_t round_up(uint64_t value, uint64_t unit)
@@ -248,6 +251,9 @@ int tallyfile_open(const char *directory, const char *program)
 	table(threads, HT_SEC_THREADS);
 	table(points, HT_SEC_TIMELINE);
 	table(history, HT_SEC_HISTORY);
+	table(marks, HT_SEC_MARKS);
+	table(phases, HT_SEC_PHASES);
+	table(contents, HT_SEC_CONTENTS);
 #undef table
 	struct ht_header *h = (struct ht_header *)reservation;
 	h->version = HT_VERSION;

@@ -24,6 +24,9 @@ struct tallyfile {
 	struct ht_thread *threads;
 	struct ht_point *points;
 	struct ht_history *history;
+	struct ht_mark *marks;
+	struct ht_phase *phases;
+	struct ht_content *contents;
 };
 
 /* The process's tally; all pointers NULL until tallyfile_open succeeded. */

@@ -275,22 +275,62 @@ static NOINLINE enum step step_out(
 	return step(u, f, out);
 }
 
-static inline bool same_regs(const struct unwind_regs *a, const struct unwind_regs *b)
+/* Is a remembered frame the one with these registers? */
+static inline bool same_frame(const struct unwind_frame *f, const struct unwind_regs *regs)
 {
-	return a->sp == b->sp && a->ip == b->ip && a->bp == b->bp;
+	return f->regs.sp == regs->sp && f->regs.ip == regs->ip &&
+	       (f->regs.bp == regs->bp || !f->bp_matters);
 }
 
-/* Would a step out of remembered frame `at` still lead to remembered frame `at - 1`? */
-static inline bool unchanged(struct unwinder *u, uint32_t at)
+/* Fills what belongs to a frame that is remembered as number `at`, whose callers are there already. */
+static inline void remember(struct unwinder *u, uint32_t at)
 {
-	struct unwind_frame *f = &u->frames[at];
-	const struct unwind_regs *next = &u->frames[at - 1].regs;
+	struct unwind_frame *f = &u->frames[at], *next = at ? f - 1 : NULL;
+	uint32_t kind = RULE_KIND(f->rule);
+	bool by_table = kind == CFI_CFA_RSP || kind == CFI_CFA_RBP, next_matters = next && next->bp_matters;
 
-	if (likely(RULE_KIND(f->rule) == CFI_CFA_RSP || RULE_KIND(f->rule) == CFI_CFA_RBP))
-		return word(next->sp - 8) == next->ip &&
-		       (f->bp_slot == 0 || word(f->bp_slot) == next->bp);
+	if (kind == CFI_CFA_RSP || kind == CFI_END || kind == RULE_NO_TABLES)
+		f->bp_matters = next_matters &&
+				(f->bp_slot == 0 || RULE_BP(f->rule) != CFI_BP_AT_CFA);
+	else
+		f->bp_matters = true;
+	if (!next)
+		return;
+	const uintptr_t *ip_slot = (const uintptr_t *)(next->regs.sp - 8);
+	u->checks[at] = (struct unwind_check){
+		.ip_slot = by_table ? ip_slot : NULL,
+		.ip = next->regs.ip,
+		.bp_slot = f->bp_slot && next_matters ? (const uintptr_t *)f->bp_slot : ip_slot,
+		.bp = f->bp_slot && next_matters ? next->regs.bp : next->regs.ip,
+	};
+}
+
+static NOINLINE bool unchanged_step(struct unwinder *u, uint32_t at)
+{
 	struct unwind_regs now;
-	return step_out(u, f, &now) == STEP_OK && same_regs(&now, next);
+
+	return step_out(u, &u->frames[at], &now) == STEP_OK && same_frame(&u->frames[at - 1], &now);
+}
+
+/*
+ * How far the remembered frames from `at` outwards still stand: 0, or the innermost frame whose caller is another.
+ * A word is read only when all before it are what they were.
+ */
+static inline uint32_t unchanged(struct unwinder *u, uint32_t at)
+{
+	for (; at > 0; at--) {
+		const struct unwind_check *c = &u->checks[at];
+
+		if (unlikely(!c->ip_slot)) {
+			if (!unchanged_step(u, at))
+				break;
+			continue;
+		}
+		if (unlikely(*(const volatile uintptr_t *)c->ip_slot != c->ip ||
+			     *(const volatile uintptr_t *)c->bp_slot != c->bp))
+			break;
+	}
+	return at;
 }
 
 static uint32_t new_site(uint32_t parent, uintptr_t ip, uint64_t rule)
@@ -386,24 +426,18 @@ uint32_t unwind_site(struct thread *t, struct unwind_regs regs)
 			remembered--;
 
 		struct unwind_frame *f;
-		if (remembered > 0 && same_regs(&u->frames[remembered - 1].regs, &regs)) {
-			uint32_t at = remembered - 1;
-			while (at > 0 && unchanged(u, at))
-				at--;
+		if (remembered > 0 && same_frame(&u->frames[remembered - 1], &regs)) {
+			uint32_t at = unchanged(u, remembered - 1);
 			if (at == 0) {
 				kept = remembered;
 				break;
 			}
-			/* Frames down to `at` stand, its caller is another: take them over and walk on. */
-			for (uint32_t i = remembered - 1; i >= at && n < max_depth; i--)
-				u->fresh[n++] = u->frames[i];
+			/* Frames up to `at` stand, its caller is another: nothing further in can match. */
 			remembered = at;
-			f = &u->fresh[n - 1];
-		} else {
-			f = &u->fresh[n++];
-			f->regs = regs;
-			f->rule = thread_rule(t, regs.ip);
 		}
+		f = &u->fresh[n++];
+		f->regs = regs;
+		f->rule = thread_rule(t, regs.ip);
 		enum step s = step(u, f, &regs);
 		if (likely(s == STEP_OK)) {
 			if (unlikely(n >= max_depth)) {
@@ -445,6 +479,7 @@ uint32_t unwind_site(struct thread *t, struct unwind_regs regs)
 		struct unwind_frame *f = &u->frames[i];
 		*f = u->fresh[n];
 		site = f->site = site_of(t, site, f->regs.ip, f->rule);
+		remember(u, i);
 	}
 	if (unlikely(!stable))
 		u->depth = 0;

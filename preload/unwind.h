@@ -28,10 +28,19 @@ struct unwind_regs {
 	}
 
 struct unwind_frame {
-	struct unwind_regs regs;
+	struct unwind_regs regs; /* bp means nothing where bp_matters is false */
 	uint64_t rule;
 	uintptr_t bp_slot; /* where the caller's rbp was read; 0: nowhere */
 	uint32_t site;
+	bool bp_matters; /* a walk from here outwards depends on rbp */
+};
+
+/* What must be unchanged for a remembered frame still to lead to the next one out. */
+struct unwind_check {
+	const uintptr_t *ip_slot; /* NULL: it takes a step to tell */
+	uintptr_t ip;
+	const uintptr_t *bp_slot; /* ip_slot again where rbp does not matter */
+	uintptr_t bp;
 };
 
 /* One thread's memory of its last stack. Zeroed memory is a valid start. */
@@ -40,6 +49,7 @@ struct unwinder {
 	uint32_t depth;	      /* remembered frames; frames[0] is the outermost */
 	uint32_t slow_walks;  /* not yet added to the header */
 	uint32_t base;	      /* site that the outermost frame hangs on */
+	struct unwind_check checks[UNWIND_MAX_DEPTH]; /* of frames[i] */
 	struct unwind_frame frames[UNWIND_MAX_DEPTH];
 	struct unwind_frame fresh[UNWIND_MAX_DEPTH]; /* innermost first, while walking */
 };

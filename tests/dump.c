@@ -18,7 +18,7 @@
 #include "../analyzer/symbols.h"
 #include "../analyzer/tally.h"
 
-enum mode { SUMS, BUCKETS, STACKS, RAW_STACKS, UNNAMED, HEADER };
+enum mode { SUMS, BUCKETS, STACKS, RAW_STACKS, UNNAMED, HEADER, MARKS };
 
 struct options {
 	enum mode mode;
@@ -135,6 +135,42 @@ static void print_buckets(const struct tally *t, const bool *match)
 	}
 }
 
+/* Each mark, and what the stacks held at it; the last line of figures is the end. */
+static void print_marks(const struct tally *t, const bool *match)
+{
+	for (uint32_t k = 0; k <= t->n_marks; k++) {
+		struct ht_phase sum = {0};
+
+		for (uint32_t i = 0; i < t->n_buckets; i++) {
+			struct ht_phase at;
+			if (!match[t->buckets[i].site])
+				continue;
+			tally_at_mark(t, i, k, &at);
+			sum.allocs += at.allocs;
+			sum.alloc_bytes += at.alloc_bytes;
+			sum.frees += at.frees;
+			sum.live_count += at.live_count;
+			sum.live_bytes += at.live_bytes;
+		}
+		printf("%u.allocs %llu\n%u.alloc_bytes %llu\n%u.frees %llu\n", k,
+			(unsigned long long)sum.allocs, k, (unsigned long long)sum.alloc_bytes, k,
+			(unsigned long long)sum.frees);
+		printf("%u.live_count %lld\n%u.live_bytes %lld\n", k, (long long)sum.live_count, k,
+			(long long)sum.live_bytes);
+		if (k == t->n_marks)
+			break;
+		const struct ht_mark *m = &t->marks[k];
+		printf("mark.%u.name %s\nmark.%u.numbers %s\n", k, tally_string(t, m->name), k,
+			tally_string(t, m->numbers));
+		printf("mark.%u.live_bytes %llu\nmark.%u.peak_bytes %llu\nmark.%u.rss_bytes %llu\n", k,
+			(unsigned long long)m->live_bytes, k, (unsigned long long)m->peak_bytes, k,
+			(unsigned long long)m->rss_bytes);
+		printf("mark.%u.ticks %llu\nmark.%u.cpu_ns %llu\n", k, (unsigned long long)m->ticks, k,
+			(unsigned long long)m->cpu_ns);
+	}
+	printf("marks %u\nlost_marks %u\nphases %u\n", t->n_marks, t->header.lost_marks, t->n_phases);
+}
+
 static void print_unnamed(const struct tally *t, const char *glob)
 {
 	unsigned long addresses = 0, unnamed = 0;
@@ -167,12 +203,13 @@ static void add(struct sums *to, const struct tally *t, const bool *match)
 		to->allocs += c->allocs;
 		to->alloc_bytes += c->alloc_bytes;
 		to->frees += c->frees;
-		to->freed_bytes += c->freed_bytes;
 		to->usable_bytes += c->usable_bytes;
 		to->temporary += c->temporary;
 		to->foreign_frees += c->foreign_frees;
 		to->live_count += c->live_count;
 		to->live_bytes += c->live_bytes;
+		/* what came and is not there any more, reallocs below included, was freed */
+		to->freed_bytes += c->alloc_bytes - (uint64_t)c->live_bytes;
 		to->peak_count += c->peak_count;
 		to->peak_bytes += c->peak_bytes;
 		for (int b = 0; b < (int)HT_LIFETIME_BINS; b++)
@@ -187,8 +224,11 @@ static void add(struct sums *to, const struct tally *t, const bool *match)
 	for (uint32_t i = 0; i < t->n_regrows; i++) {
 		const struct ht_regrow *r = &t->regrows[i];
 
+		if (match[t->buckets[r->from].site])
+			to->freed_bytes -= r->from_bytes;
 		if (!match[t->buckets[r->to].site])
 			continue;
+		to->freed_bytes += r->to_bytes;
 		to->reallocs += r->count;
 		to->realloc_from_bytes += r->from_bytes;
 		to->realloc_to_bytes += r->to_bytes;
@@ -274,7 +314,7 @@ static void add_header(struct ht_header *to, const struct ht_header *h)
 static void print_header(const struct ht_header *h)
 {
 	static const char *const drops[HT_DROP_COUNT] = {"reentered", "no_thread", "sites_full",
-		"buckets_full", "ledger_full", "no_space", "chains_full", "7"};
+		"buckets_full", "ledger_full", "no_space", "chains_full", "phases_full"};
 	uint64_t dropped = 0;
 
 #define LINE(field) printf("header." #field " %llu\n", (unsigned long long)h->field)
@@ -377,6 +417,8 @@ static int show(const struct options *o, const char *path, struct sums *through,
 	}
 	if (o->mode == STACKS || o->mode == RAW_STACKS)
 		print_stacks(&t, match, o->mode == RAW_STACKS);
+	if (o->mode == MARKS)
+		print_marks(&t, match);
 	if (o->mode == BUCKETS)
 		print_buckets(&t, match);
 	if (o->mode == UNNAMED)
@@ -401,6 +443,8 @@ int main(int argc, char **argv)
 	for (i = 1; i < argc && strncmp(argv[i], "--", 2) == 0; i++) {
 		if (strcmp(argv[i], "--buckets") == 0)
 			o.mode = BUCKETS;
+		else if (strcmp(argv[i], "--marks") == 0)
+			o.mode = MARKS;
 		else if (strcmp(argv[i], "--stacks") == 0)
 			o.mode = STACKS;
 		else if (strcmp(argv[i], "--raw-stacks") == 0)
@@ -421,7 +465,7 @@ int main(int argc, char **argv)
 	if (i == argc || strncmp(argv[i], "--", 2) == 0) {
 		fprintf(stderr, "usage: dump [--adopted | --through GLOB [--not GLOB]] [--buckets | --stacks | "
 				"--raw-stacks |"
-				" --header | --unnamed MODULE_GLOB] FILE...\n");
+				" --header | --marks | --unnamed MODULE_GLOB] FILE...\n");
 		return 2;
 	}
 	int files = argc - i;

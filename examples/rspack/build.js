@@ -3,7 +3,9 @@
 import { existsSync, readFileSync, realpathSync } from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
+import { tmpdir } from "node:os";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { generate } from "./generate.js";
 
 const here = path.dirname(fileURLToPath(import.meta.url));
 const require = createRequire(import.meta.url);
@@ -22,20 +24,24 @@ function firstLine(error) {
 }
 
 function parseArgs(args) {
-  const options = { small: false, out: path.join(here, "dist") };
+  const options = { small: false, modules: 0, out: path.join(here, "dist") };
   for (let i = 0; i < args.length; i++) {
     if (args[i] === "--small") {
       options.small = true;
+    } else if (args[i] === "--modules") {
+      options.modules = Number(args[++i]);
+      if (!Number.isInteger(options.modules) || options.modules < 1)
+        fail("--modules needs a number of modules to generate", 2);
     } else if (args[i] === "--out") {
       const dir = args[++i];
       if (!dir || dir.startsWith("--"))
         fail("--out needs a directory", 2);
       options.out = path.resolve(dir);
     } else if (args[i] === "--help" || args[i] === "-h") {
-      process.stdout.write("usage: node build.js [--small] [--out DIR]\n");
+      process.stdout.write("usage: node build.js [--small | --modules N] [--out DIR]\n");
       process.exit(0);
     } else {
-      fail(`unknown argument '${args[i]}'; usage: node build.js [--small] [--out DIR]`, 2);
+      fail(`unknown argument '${args[i]}'; usage: node build.js [--small | --modules N] [--out DIR]`, 2);
     }
   }
   return options;
@@ -88,6 +94,10 @@ if (loaded.length !== 1 || loaded[0] !== file)
 const { default: config } =
   await import(pathToFileURL(path.join(here, "rspack.config.mjs")).href);
 
+if (options.modules) {
+  const folder = path.join(tmpdir(), `heaptally-modules-${options.modules}`);
+  options.generated = generate(options.modules, folder);
+}
 const start = performance.now();
 const compiler = rspack(config(options));
 compiler.run((error, stats) => {

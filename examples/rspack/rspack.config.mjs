@@ -3,12 +3,12 @@ import path from "node:path";
 
 const here = import.meta.dirname;
 
-export default ({ small = false, out = path.join(here, "dist") } = {}) => ({
+export default ({ small = false, generated = "", out = path.join(here, "dist") } = {}) => ({
   mode: "production",
   context: here,
   // Said outright: the default looks for a browserslist file in every folder above this one.
   target: "web",
-  entry: small ? { small: "./src/small.mjs" } : { full: "./src/entry.mjs" },
+  entry: generated ? { generated } : small ? { small: "./src/small.mjs" } : { full: "./src/entry.mjs" },
   output: {
     path: out,
     filename: "[name].js",

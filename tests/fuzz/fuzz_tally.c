@@ -59,6 +59,25 @@ static void check_promises(const struct tally *t)
 		for (uint32_t k = 0; k < t->n_points; k++)
 			sum = sum ^ t->curves[i].live_bytes[k];
 	}
+	check(t->n_marks > 0 && t->n_marks <= HT_MAX_MARKS);
+	for (uint32_t i = 0; i < t->n_marks; i++)
+		check(t->marks[i].name < t->strings_bytes &&
+			t->marks[i].numbers < t->strings_bytes);
+	for (uint32_t i = 0; i < t->n_phases; i++) {
+		const struct ht_phase *p = &t->phases[i];
+		struct ht_phase value;
+		check(p->counters < t->n_buckets && p->mark > 0 && p->mark < t->n_marks);
+		check(i == 0 || p[-1].counters < p->counters ||
+			(p[-1].counters == p->counters && p[-1].mark < p->mark));
+		tally_at_mark(t, p->counters, p->mark, &value);
+		check(memcmp(&value, p, sizeof(value)) == 0);
+	}
+	for (uint32_t i = 0; i < t->n_contents; i++) {
+		const struct ht_content *c = &t->contents[i];
+		check(c->bucket < t->n_buckets && c->count > 0);
+		check(i == 0 || c[-1].bucket < c->bucket ||
+			(c[-1].bucket == c->bucket && c[-1].hash < c->hash));
+	}
 	check(!t->names == !t->names_bytes && (!t->names || !t->names[t->names_bytes - 1]));
 	for (uint32_t i = 0; i < t->n_functions; i++)
 		check(t->functions[i].name < t->names_bytes &&
@@ -96,7 +115,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 	check(tally_read(&again, written, &e) == 0);
 	check_promises(&again);
 	check(again.n_sites == t.n_sites && again.n_buckets == t.n_buckets &&
-		again.n_curves == t.n_curves);
+		again.n_curves == t.n_curves && again.n_phases == t.n_phases &&
+		again.n_contents == t.n_contents);
+	check(memcmp(again.phases, t.phases, t.n_phases * sizeof(*t.phases)) == 0);
 	check(memcmp(again.counters, t.counters, t.n_buckets * sizeof(*t.counters)) == 0);
 	unlink(written);
 	tally_release(&again);
@@ -146,6 +167,7 @@ static struct input raw_seed(unsigned extents)
 	struct input in;
 	struct synth s;
 	struct ht_chain chain = {.origin = 1, .size_class = 4, .ended = 5};
+	struct ht_content content = {.bucket = 1, .count = 3, .hash = 77};
 
 	synth_init(&s);
 	s.extents = extents;
@@ -157,7 +179,9 @@ static struct input raw_seed(unsigned extents)
 		synth_alloc(&s, a, 0, 10, 24);
 		synth_realloc(&s, a, b, 1, 24, 4096);
 		synth_point(&s, 1000 * i);
+		synth_mark(&s, "mark", "modules=5", 1000 * i + 1);
 		synth_free(&s, a, 1, 4, 24);
+		synth_add(&s, HT_SEC_CONTENTS, &content);
 	}
 	synth_coarsen(&s);
 	synth_add(&s, HT_SEC_CHAINS, &chain);

@@ -35,7 +35,7 @@ exact() {
 	is "$seen" header.dropped 0
 }
 
-for module in toy-c-slot toy-rust-slot toy-rust-direct jemalloc-c-slot jemalloc-c-direct; do
+for module in toy-c-slot toy-rust-slot toy-rust-direct jemalloc-c-slot jemalloc-c-direct jemalloc-rust-slot jemalloc-rust-direct; do
 	for frames in frames noframes; do
 		eval "test_${module//-/_}_$frames() { exact $bin/adopt/$module-$frames.so; }"
 	done
@@ -52,6 +52,14 @@ test_left_alone() {
 	is "$(dump --adopted out/heaptally.host.*.tally)" allocs 0
 	"$heaptally" scan "$bin/adopt/toy-c-direct-frames.so" >scan
 	grep -q "not adoptable" scan || fail "scan does not say that it cannot be adopted"
+}
+
+# Calls go past its alloc in a way that does not show what they ask for: half of it would be worse than nothing.
+test_refused_when_gone_round() {
+	host "$bin/adopt/toy-c-round-frames.so"
+	is "$(dump --adopted out/heaptally.host.*.tally)" allocs 0
+	"$heaptally" scan "$bin/adopt/toy-c-round-frames.so" >scan
+	grep -q "nothing to adopt: calls go round" scan || fail "scan does not say why"
 }
 
 # The second process takes what the first found from the cache, also when the cache is damaged in between.

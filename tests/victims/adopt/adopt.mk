@@ -3,7 +3,9 @@
 # slot: calls go through GOT slots; direct: straight to the function. To be included by tests/Makefile, after OUT, CC,
 # RUSTC, WARN and CVFLAGS; the target is adopt.
 ADOPT = $(OUT)/adopt
-adopt_names = $(foreach a,toy jemalloc,$(foreach l,c rust,$(foreach h,slot direct,$(foreach f,frames noframes,$a-$l-$h-$f))))
+# round: through slots, partly past a shim.
+adopt_names = $(foreach a,toy jemalloc,$(foreach l,c rust,$(foreach h,slot direct,$(foreach f,frames noframes,$a-$l-$h-$f)))) \
+	toy-c-round-frames
 adopt: $(addprefix $(ADOPT)/,$(addsuffix .so,$(adopt_names)) host)
 
 adopt_cflags = -std=gnu11 -D_GNU_SOURCE -O2 -g0 $(WARN) -fPIC -fno-builtin
@@ -12,6 +14,7 @@ adopt_noframes = -fno-asynchronous-unwind-tables -fno-unwind-tables
 # The compiler always calls through a slot; the linker turns that into a direct call where it may.
 adopt_slot = -Wl,--no-relax
 adopt_direct = -Wl,--relax
+adopt_round = -Wl,--no-relax
 adopt_rust_frames = -C panic=unwind
 adopt_rust_noframes = -C panic=abort -C force-unwind-tables=no
 adopt_toy = $(ADOPT)/toy-$(word 4,$(subst -, ,$*)).o
@@ -28,7 +31,7 @@ $(ADOPT)/toy-%.o: victims/adopt/toy.c victims/adopt/toy.h | $(ADOPT)
 	$(CC) $(adopt_cflags) -fvisibility=hidden $(adopt_$*) -c -o $@ $<
 $(addprefix $(ADOPT)/,$(addsuffix .sym,$(filter %-frames %-noframes,$(foreach n,$(adopt_names),$(if $(findstring -c-,$n),$n))))): \
 $(ADOPT)/%.sym: victims/adopt/user.c victims/adopt/toy.h victims/adopt/ledger.h $(adopt_map) $(adopt_toys)
-	$(CC) $(adopt_cflags) -fno-plt $(adopt_$(call adopt_part,4)) $(if $(findstring jemalloc,$*),-DJEMALLOC) \
+	$(CC) $(adopt_cflags) -fno-plt $(adopt_$(call adopt_part,4)) $(if $(findstring jemalloc,$*),-DJEMALLOC) $(if $(findstring round,$*),-DROUND) \
 		-shared -Wl,--version-script=$(adopt_map) -Wl,-z,now -Wl,-z,relro \
 		$(adopt_$(call adopt_part,3)) -o $@ $< $(adopt_archive) -lpthread -lm -ldl
 $(addprefix $(ADOPT)/,$(addsuffix .sym,$(foreach n,$(adopt_names),$(if $(findstring -rust-,$n),$n)))): \
