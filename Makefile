@@ -106,6 +106,10 @@ $(BUILD)/bench/empty_hook.so: tests/bench/empty_hook.c
 $(BUILD)/bench/%: tests/bench/%.c
 	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -pthread -o $@ $<
 
+hundred: all ## 100 builds of the release binding in a row: crashed, hung, differing?
+	@$(MAKE) --no-print-directory -s -C tests dump
+	@tests/bench/hundred.sh
+
 install: all ## to PREFIX, /usr/local by default
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(LIBDIR) $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/share/man/man1 \
 		$(DESTDIR)$(PREFIX)/share/man/man7
@@ -122,5 +126,5 @@ help: ## this list
 clean: ## remove what was built
 	rm -rf $(BUILD)
 
-.PHONY: all deps demo test test-programs bench install help clean
+.PHONY: all deps demo test test-programs bench hundred install help clean
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

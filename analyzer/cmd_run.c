@@ -22,6 +22,8 @@
 #include "profile.h"
 #include "views/figures.h"
 
+#define DEFAULT_SAMPLE "524288"
+
 #ifndef HEAPTALLY_LIBDIR
 #define HEAPTALLY_LIBDIR "/usr/local/lib/heaptally"
 #endif
@@ -30,7 +32,7 @@
 enum { EXIT_CANNOT_RUN = 126, EXIT_NOT_FOUND = 127 };
 
 struct options {
-	const char *output, *only, *min_size, *depth;
+	const char *output, *only, *min_size, *depth, *sample;
 	const char **debug_files; /* NULL-terminated */
 	size_t n_debug_files;
 	char **command;
@@ -53,7 +55,7 @@ struct run {
 	pid_t child;
 };
 
-enum { OPT_ONLY = 0x100, OPT_MIN_SIZE, OPT_DEPTH, OPT_DEBUG_FILE };
+enum { OPT_ONLY = 0x100, OPT_MIN_SIZE, OPT_DEPTH, OPT_SAMPLE, OPT_DEBUG_FILE };
 
 static const struct argp_option run_options[] = {
 	{"output", 'o', "DIR", 0, "Put the tallies in DIR; default: $HEAPTALLY_OUT, else here", 0},
@@ -63,6 +65,10 @@ static const struct argp_option run_options[] = {
 		"Keep tallies of processes that allocated at least BYTES in all; default: 1000000",
 		0},
 	{"depth", OPT_DEPTH, "FRAMES", 0, "Keep at most FRAMES of a stack; default: 512", 0},
+	{"sample", OPT_SAMPLE, "BYTES", OPTION_ARG_OPTIONAL,
+		"Record one allocation in BYTES requested, on average; default for BYTES: " DEFAULT_SAMPLE
+		"; without this option, record them all",
+		0},
 	{"debug-file", OPT_DEBUG_FILE, "FILE", 0,
 		"Take symbols from FILE too, for the module with its build-id; may be repeated", 0},
 	{0},
@@ -92,6 +98,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case OPT_DEPTH:
 		check_number(state, "--depth", arg);
 		o->depth = arg;
+		return 0;
+	case OPT_SAMPLE:
+		o->sample = arg ? arg : DEFAULT_SAMPLE;
+		check_number(state, "--sample", o->sample);
 		return 0;
 	case OPT_DEBUG_FILE:
 		o->debug_files[o->n_debug_files++] = arg;
@@ -157,6 +167,7 @@ static void start_program(const struct run *run, const struct options *o, const 
 	set("HEAPTALLY_ONLY", o->only);
 	set("HEAPTALLY_MIN_SIZE", o->min_size);
 	set("HEAPTALLY_DEPTH", o->depth);
+	set("HEAPTALLY_SAMPLE", o->sample);
 	execvp(o->command[0], o->command);
 	int code = errno == ENOENT ? EXIT_NOT_FOUND : EXIT_CANNOT_RUN;
 	cmd_complain("cannot run %s: %s", o->command[0], strerror(errno));

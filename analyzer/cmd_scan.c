@@ -106,7 +106,12 @@ static uint64_t calls_of(const struct find_entry *e)
 /* NULL, or why this entry cannot be adopted. */
 static const char *obstacle(const struct find_entry *e)
 {
-	return e->by_slot || e->movable >= 5 ? NULL : "its entry is too short or branched into";
+	if (e->by_slot)
+		return NULL;
+	if (e->movable < 5)
+		return "its entry is too short or branched into";
+	/* a jump is written by one aligned store */
+	return e->function % 8 <= 3 ? NULL : "its entry does not lie in one word";
 }
 
 static bool has_role(const struct find_result *r, unsigned group, enum find_role role)

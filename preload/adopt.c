@@ -12,12 +12,13 @@
 #include "adopt_cache.h"
 #include "find.h"
 #include "find_code.h"
+#include "find_elf.h"
 #include "modules.h"
 #include "record.h"
 #include "tallyfile.h"
 
 #define MAX_HOOKS        64u
-#define MAX_WAITING      8u
+#define MAX_WAITING      32u
 #define PROOF_MS         500u
 #define PROOF_BLOCKS     64u
 #define TRAMPOLINE_BYTES 96u /* jump to the hook 14, moved instructions 64 at most, jump back 14 */
@@ -105,11 +106,11 @@ static inline uintptr_t hooked(struct hook *h, struct unwind_regs caller, uintpt
 			&r, caller, (void *)result, q.bytes, q.bytes, align, HT_SOURCE_ADOPTED);
 		return result;
 	}
-	struct thread *t = record_enter();
+	struct thread *t = record_enter_alloc((void *)result, q.bytes);
 	if (t) {
 		if (result)
 			record_alloc(t, caller, (void *)result, q.bytes, q.bytes, align,
-				HT_SOURCE_ADOPTED);
+				HT_SOURCE_ADOPTED, h->role == FIND_ALLOC);
 		else
 			record_failure(q.bytes);
 		record_leave(t);
@@ -119,12 +120,13 @@ static inline uintptr_t hooked(struct hook *h, struct unwind_regs caller, uintpt
 
 #define EACH_HOOK(X)                                                                               \
 	X(0)                                                                                       \
-	X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15) X(16)     \
-		X(17) X(18) X(19) X(20) X(21) X(22) X(23) X(24) X(25) X(26) X(27) X(28) X(29)      \
-			X(30) X(31) X(32) X(33) X(34) X(35) X(36) X(37) X(38) X(39) X(40) X(41)    \
-				X(42) X(43) X(44) X(45) X(46) X(47) X(48) X(49) X(50) X(51) X(52)  \
-					X(53) X(54) X(55) X(56) X(57) X(58) X(59) X(60) X(61)      \
-						X(62) X(63)
+	X(1)                                                                                       \
+	X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15) X(16) X(17)    \
+		X(18) X(19) X(20) X(21) X(22) X(23) X(24) X(25) X(26) X(27) X(28) X(29) X(30)      \
+			X(31) X(32) X(33) X(34) X(35) X(36) X(37) X(38) X(39) X(40) X(41) X(42)    \
+				X(43) X(44) X(45) X(46) X(47) X(48) X(49) X(50) X(51) X(52) X(53)  \
+					X(54) X(55) X(56) X(57) X(58) X(59) X(60) X(61) X(62)      \
+						X(63)
 #define DEFINE_HOOK(n)                                                                             \
 	static uintptr_t hook_##n(uintptr_t a, uintptr_t b, uintptr_t c, uintptr_t d)              \
 	{                                                                                          \
@@ -520,7 +522,7 @@ static bool hookable(const struct find_entry *e, uintptr_t bias)
 }
 
 /* A group is adopted whole or not at all: half an allocator would give wrong sums. */
-static bool group_is_sound(
+static enum ht_refusal group_refused(
 	const struct find_result *found, uint8_t group, uint32_t proven, uintptr_t bias)
 {
 	uint32_t roles = 0;
@@ -529,11 +531,14 @@ static bool group_is_sound(
 		const struct find_entry *e = &found->entries[i];
 		if (e->group != group)
 			continue;
-		if (!(proven >> i & 1) || !hookable(e, bias))
-			return false;
+		if (!hookable(e, bias))
+			return HT_REFUSED_SHORT;
+		if (!(proven >> i & 1))
+			return HT_REFUSED_UNPROVEN;
 		roles |= 1u << e->role;
 	}
-	return (roles >> FIND_ALLOC & 1) && (roles >> FIND_DEALLOC & 1);
+	return (roles >> FIND_ALLOC & 1) && (roles >> FIND_DEALLOC & 1) ? HT_REFUSED_NOTHING
+									 : HT_REFUSED_PARTLY;
 }
 
 static void *scratch_map(size_t bytes)
@@ -559,15 +564,22 @@ static void adopt_module(const struct module *m)
 		if (known)
 			adopt_cache_store(out, path, found);
 	}
+	if (known && found->gone_round)
+		out->refused = HT_REFUSED_ROUND;
 	if (known && !found->unable && found->n_entries > 0) {
 		uint32_t proven = prove(found, m->bias);
-		for (uint8_t group = 0; group < FIND_MAX_GROUPS; group++) {
-			if (!group_is_sound(found, group, proven, m->bias))
+		for (uint8_t group = 0; group < found->n_groups; group++) {
+			enum ht_refusal refused = group_refused(found, group, proven, m->bias);
+			if (refused != HT_REFUSED_NOTHING) {
+				out->refused = (uint16_t)refused;
 				continue;
+			}
 			uint32_t roles = hook_group(found, group, m);
 			out->adopted |= (uint8_t)roles;
 			if (roles)
 				out->flags |= HT_MODULE_ADOPTED;
+			else
+				out->refused = HT_REFUSED_PARTLY;
 		}
 	}
 	sys_unmap(found, sizeof(*found));
@@ -578,6 +590,26 @@ void adopt_exclude(uintptr_t function)
 	libc_allocator = function;
 }
 
+/* An allocator gets its memory from the kernel: a module that cannot ask for it needs no closer look. */
+static bool asks_kernel(const struct module *m)
+{
+	static const char *const names[] = {"mmap", "mmap64", "mremap", "sbrk", "syscall"};
+	struct find_image image = {.loaded = true, .bias = m->bias};
+	struct elf_view view;
+	const char *why;
+
+	image.headers = modules_headers(m, &image.n_headers);
+	if (!image.headers || elf_open(&view, &image, &why))
+		return false;
+	for (size_t i = 0; i < view.dynamic.n; i++)
+		for (unsigned k = 0; k < sizeof(names) / sizeof(names[0]); k++)
+			if (view.dynamic.symbols[i].st_shndx == SHN_UNDEF &&
+				elf_same(elf_name(&view.dynamic, &view.dynamic.symbols[i]),
+					names[k]))
+				return true;
+	return false;
+}
+
 void adopt_consider(const struct module *m)
 {
 	if (m == modules_self() || m == modules_find(libc_allocator))
@@ -585,9 +617,10 @@ void adopt_consider(const struct module *m)
 	for (uint32_t i = 0; i < sizeof(considered) / sizeof(considered[0]); i++)
 		if (considered[i] == m->start)
 			return;
+	bool worth = asks_kernel(m);
 	sys_lock(&adopt_lock);
 	considered[n_considered++ % (sizeof(considered) / sizeof(considered[0]))] = m->start;
-	if (n_waiting < MAX_WAITING) {
+	if (worth && n_waiting < MAX_WAITING) {
 		waiting[n_waiting].start = m->probe;
 		waiting[n_waiting++].index = m->index;
 		__atomic_store_n(&adopt_waiting, true, __ATOMIC_RELEASE);

@@ -13,7 +13,7 @@ struct module;
 /* The module of this function is never adopted: it is the allocator behind the exported hooks. */
 void adopt_exclude(uintptr_t function);
 
-/* This module may have an allocator: it is the program, was opened, or maps memory. Cheap after the first time. */
+/* This module may have an allocator: it was loaded, or maps memory. Cheap after the first time. */
 void adopt_consider(const struct module *m);
 
 /* True when a considered module waits. Adoption must not happen inside the allocator that just mapped memory, so the

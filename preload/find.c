@@ -129,7 +129,7 @@ static void search_by_calls(struct search *s)
 	struct claim seeds[MAX_SEEDS];
 	struct find_result *r = s->result;
 	uint32_t n = search_seeds(s, seeds), tried = 0;
-	bool wraps_libc = false, alone = false, around = false;
+	bool wraps_libc = false, alone = false;
 	uint64_t first = 0;
 	for (uint32_t i = 0; i < n && r->n_groups < FIND_MAX_GROUPS && tried < MAX_TRIED; i++) {
 		bool known = r->n_groups && seeds[i].weight < seeds[0].weight / MINOR;
@@ -153,14 +153,15 @@ static void search_by_calls(struct search *s)
 		if (!first)
 			first = seeds[i].inner;
 		if (!find_inner(s, &g)) {
-			around = true; /* and what else looks like alloc will be part of it */
+			r->gone_round =
+				true; /* and what else looks like alloc will be part of it */
 			break;
 		}
 		add_group(s, &g);
 	}
 	if (r->n_entries)
 		return;
-	if (around)
+	if (r->gone_round)
 		r->unable = "calls go round the entry points that were found";
 	else if (wraps_libc || r->libc_allocs >= 20)
 		r->unable = "its code allocates through libc, which needs no adopting";

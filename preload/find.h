@@ -110,6 +110,7 @@ struct find_result {
 	uint32_t n_entries;
 	uint32_t n_groups;
 	const char *unable; /* NULL, or why nothing here is to be adopted: one sentence's end */
+	bool gone_round; /* an allocator is left out, since calls go round what was found of it */
 	char allocator[16]; /* "mimalloc", "jemalloc" or "" */
 	char version[48];   /* "v3", "5.3.0"; "" when it cannot be told */
 	bool symbols;       /* has .symtab */

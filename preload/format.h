@@ -182,6 +182,15 @@ enum ht_module_flags {
 	HT_MODULE_ADOPTED = 16,	 /* its static allocator is hooked */
 };
 
+/* Why an allocator that was found in a module was left alone. */
+enum ht_refusal {
+	HT_REFUSED_NOTHING = 0, /* adopted, or none was found */
+	HT_REFUSED_ROUND = 1,	/* calls go round the entry points */
+	HT_REFUSED_UNPROVEN = 2, /* an entry point did not behave as its role says */
+	HT_REFUSED_SHORT = 3,	/* an entry point is too short or branched into */
+	HT_REFUSED_PARTLY = 4,	/* no dealloc, or patching failed */
+};
+
 struct ht_module {
 	uint64_t bias;	/* what the loader added to the file's addresses */
 	uint64_t start; /* first mapped address */
@@ -195,7 +204,7 @@ struct ht_module {
 	uint8_t build_id[20];
 	uint8_t build_id_bytes; /* 0 when the file has none */
 	uint8_t adopted;	/* bit per adopted role: alloc, dealloc, realloc, alloc_zeroed */
-	uint16_t reserved;
+	uint16_t refused;	/* enum ht_refusal */
 };
 
 /* A site: a stack, outermost frame first, as a path in a tree. Parents have smaller indices than children. */

@@ -17,6 +17,7 @@
 
 #include "adopt.h"
 #include "bootstrap.h"
+#include "probes.h"
 #include "marks.h"
 #include "record.h"
 #include "tallyfile.h"
@@ -94,15 +95,28 @@ static inline bool ready(void)
 	return resolved;
 }
 
-/* After the real function: records its success or failure. */
-static inline void *allocated(struct unwind_regs caller, void *p, size_t bytes, uint8_t align)
-{
-	struct thread *t = record_enter();
+/* A call of the real function, timed now and then. */
+#define TIMED(call)                                                                                \
+	({                                                                                         \
+		uint64_t start = probes_start();                                                   \
+		void *result = (call);                                                             \
+		if (unlikely(start))                                                               \
+			probes_stop(start);                                                        \
+		result;                                                                            \
+	})
 
-	if (unlikely(!t))
+/* After the real function: records its success or failure. */
+static inline void *allocated(
+	struct unwind_regs caller, void *p, size_t bytes, uint8_t align, bool uninitialised)
+{
+	struct thread *t = record_enter_alloc(p, bytes);
+
+	if (unlikely(!t)) {
+		probes_elapsed = 0;
 		return p;
+	}
 	if (likely(p))
-		record_alloc(t, caller, p, bytes, usable(p), align, HT_SOURCE_LIBC);
+		record_alloc(t, caller, p, bytes, usable(p), align, HT_SOURCE_LIBC, uninitialised);
 	else
 		record_failure(bytes);
 	record_leave(t);
@@ -113,7 +127,7 @@ EXPORT void *malloc(size_t bytes)
 {
 	if (unlikely(!ready()))
 		return bootstrap_alloc(bytes, 16);
-	return allocated(UNWIND_CALLER, real.malloc(bytes), bytes, 0);
+	return allocated(UNWIND_CALLER, TIMED(real.malloc(bytes)), bytes, 0, true);
 }
 
 EXPORT void free(void *p)
@@ -123,7 +137,10 @@ EXPORT void free(void *p)
 	if (unlikely(!ready()))
 		return;
 	record_freeing(p);
+	uint64_t start = probes_start();
 	real.free(p);
+	if (unlikely(start))
+		record_freed(start);
 }
 
 EXPORT void *calloc(size_t count, size_t bytes)
@@ -134,7 +151,7 @@ EXPORT void *calloc(size_t count, size_t bytes)
 		return __builtin_mul_overflow(count, bytes, &all) ? NULL : bootstrap_alloc(all, 16);
 	if (unlikely(__builtin_mul_overflow(count, bytes, &all)))
 		all = SIZE_MAX;
-	return allocated(UNWIND_CALLER, real.calloc(count, bytes), all, 0);
+	return allocated(UNWIND_CALLER, TIMED(real.calloc(count, bytes)), all, 0, false);
 }
 
 static COLD void *leave_bootstrap(struct unwind_regs caller, void *p, size_t bytes)
@@ -144,7 +161,7 @@ static COLD void *leave_bootstrap(struct unwind_regs caller, void *p, size_t byt
 
 	if (q)
 		memcpy(q, p, old < bytes ? old : bytes);
-	return resolved ? allocated(caller, q, bytes, 0) : q;
+	return resolved ? allocated(caller, q, bytes, 0, false) : q;
 }
 
 static inline void *reallocate(struct unwind_regs caller, void *p, size_t bytes)
@@ -156,7 +173,7 @@ static inline void *reallocate(struct unwind_regs caller, void *p, size_t bytes)
 	if (unlikely(!ready()))
 		return bootstrap_alloc(bytes, 16);
 	if (!p)
-		return allocated(caller, real.realloc(p, bytes), bytes, 0);
+		return allocated(caller, real.realloc(p, bytes), bytes, 0, true);
 	record_realloc_begin(&r, p);
 	void *q = real.realloc(p, bytes);
 	if (!q && bytes == 0)
@@ -196,9 +213,9 @@ EXPORT int posix_memalign(void **out, size_t alignment, size_t bytes)
 	}
 	int r = real.posix_memalign(out, alignment, bytes);
 	if (likely(r == 0))
-		allocated(UNWIND_CALLER, *out, bytes, record_align_code(alignment));
+		allocated(UNWIND_CALLER, *out, bytes, record_align_code(alignment), true);
 	else if (r == ENOMEM)
-		allocated(UNWIND_CALLER, NULL, bytes, 0);
+		allocated(UNWIND_CALLER, NULL, bytes, 0, false);
 	return r;
 }
 
@@ -207,28 +224,28 @@ EXPORT void *aligned_alloc(size_t alignment, size_t bytes)
 	if (unlikely(!ready()))
 		return bootstrap_alloc(bytes, alignment);
 	return allocated(
-		UNWIND_CALLER, real.aligned_alloc(alignment, bytes), bytes, record_align_code(alignment));
+		UNWIND_CALLER, real.aligned_alloc(alignment, bytes), bytes, record_align_code(alignment), true);
 }
 
 EXPORT void *memalign(size_t alignment, size_t bytes)
 {
 	if (unlikely(!ready()))
 		return bootstrap_alloc(bytes, alignment);
-	return allocated(UNWIND_CALLER, real.memalign(alignment, bytes), bytes, record_align_code(alignment));
+	return allocated(UNWIND_CALLER, real.memalign(alignment, bytes), bytes, record_align_code(alignment), true);
 }
 
 EXPORT void *valloc(size_t bytes)
 {
 	if (unlikely(!ready()))
 		return bootstrap_alloc(bytes, SYS_PAGE_BYTES);
-	return allocated(UNWIND_CALLER, real.valloc(bytes), bytes, record_align_code(SYS_PAGE_BYTES));
+	return allocated(UNWIND_CALLER, real.valloc(bytes), bytes, record_align_code(SYS_PAGE_BYTES), true);
 }
 
 EXPORT void *pvalloc(size_t bytes)
 {
 	if (unlikely(!ready()))
 		return bootstrap_alloc(bytes, SYS_PAGE_BYTES);
-	return allocated(UNWIND_CALLER, real.pvalloc(bytes), bytes, record_align_code(SYS_PAGE_BYTES));
+	return allocated(UNWIND_CALLER, real.pvalloc(bytes), bytes, record_align_code(SYS_PAGE_BYTES), true);
 }
 
 EXPORT size_t malloc_usable_size(void *p)
@@ -326,7 +343,7 @@ static COLD void *next_operator(const char *name, void *caller, bool *own)
 		void *p = next arguments;                                                          \
 		/* It may have called malloc after all; if it throws, there is nothing to record. */ \
 		return record_allocs() == before ?                                                 \
-			allocated(UNWIND_CALLER, p, bytes, record_align_code(align)) : p;                 \
+			allocated(UNWIND_CALLER, p, bytes, record_align_code(align), true) : p;                 \
 	}
 NEW_FUNCTIONS(DEFINE_NEW)
 

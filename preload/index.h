@@ -47,8 +47,8 @@ static inline uint64_t index_hash(uint64_t a, uint64_t b)
 	return h;
 }
 
-/* The record of a key; made when new; 0 when there is no room for it. */
-static inline uint32_t index_get(
+/* The record of a key; 0: there is none. */
+static inline uint32_t index_find(
 	struct index *x, const struct index_ops *ops, uint64_t hash, const void *key)
 {
 	/* acquire: the slots of a grown table are whole */
@@ -57,11 +57,18 @@ static inline uint32_t index_get(
 	for (uint32_t at = (uint32_t)hash;; at++) {
 		/* acquire: the record behind the number is whole */
 		uint32_t record = __atomic_load_n(&t->slots[at & t->mask], __ATOMIC_ACQUIRE);
-		if (record == 0)
-			return index_add(x, hash, key);
-		if (likely(ops->match(record, key)))
+		if (record == 0 || likely(ops->match(record, key)))
 			return record;
 	}
+}
+
+/* The same, made when new; 0 when there is no room for it. */
+static inline uint32_t index_get(
+	struct index *x, const struct index_ops *ops, uint64_t hash, const void *key)
+{
+	uint32_t record = index_find(x, ops, hash, key);
+
+	return likely(record) ? record : index_add(x, hash, key);
 }
 
 #endif

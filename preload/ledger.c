@@ -45,9 +45,11 @@ struct side {
 	uint32_t origin;
 	uint32_t regrows;
 	uint32_t next_free;
+	bool filled;
 };
 
 static struct area *areas;
+static bool in_huge_pages;
 static struct sys_lock side_lock;
 static struct side *sides;
 static uint32_t n_sides, free_side;
@@ -82,7 +84,7 @@ static uint32_t side_new(const struct ledger_entry *e)
 	else if (n_sides < MAX_SIDES && n_sides <= MAX_REF)
 		n = n_sides++;
 	if (n)
-		sides[n] = (struct side){e->bytes, e->bucket, e->origin, e->regrows, 0};
+		sides[n] = (struct side){e->bytes, e->bucket, e->origin, e->regrows, 0, e->filled};
 	sys_unlock(&side_lock);
 	return n;
 }
@@ -97,14 +99,15 @@ static void side_free(uint32_t n)
 
 static COLD uint64_t *new_plane(uint64_t **plane)
 {
-	uint64_t *fresh = sys_map_huge(AREA_SLOTS * sizeof(*fresh)), *none = NULL;
+	size_t bytes = AREA_SLOTS * sizeof(uint64_t);
+	uint64_t *fresh = in_huge_pages ? sys_map_huge(bytes) : sys_reserve(bytes), *none = NULL;
 
 	if (!fresh)
 		return NULL;
 	/* release: the zeroed plane is there for whoever sees it; the loser of a race takes the winner's */
 	if (!__atomic_compare_exchange_n(
 		    plane, &none, fresh, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
-		sys_unmap(fresh, AREA_SLOTS * sizeof(*fresh));
+		sys_unmap(fresh, bytes);
 		return none;
 	}
 	return fresh;
@@ -139,10 +142,12 @@ static void unpack(uint64_t s, struct ledger_entry *e)
 		e->bucket = sides[n].bucket;
 		e->origin = sides[n].origin;
 		e->regrows = sides[n].regrows;
+		e->filled = sides[n].filled;
 		side_free(n);
 	} else {
 		e->bucket = e->origin = SLOT_REF(s);
 		e->regrows = 0;
+		e->filled = false;
 		e->bytes = ht_class_min_bytes(tally.buckets[e->bucket].size_class) + SLOT_REST(s);
 	}
 }
@@ -151,7 +156,7 @@ static inline bool pack(uintptr_t pointer, const struct ledger_entry *e, uint64_
 {
 	uint64_t rest = e->bytes - ht_class_min_bytes(e->size_class), ref = e->bucket, side = 0;
 
-	if (unlikely(e->regrows > 0 || rest > 0xff || ref == 0 || ref > MAX_REF)) {
+	if (unlikely(e->regrows > 0 || e->filled || rest > 0xff || ref == 0 || ref > MAX_REF)) {
 		ref = side_new(e);
 		side = SIDE;
 		rest = 0;
@@ -220,8 +225,9 @@ bool ledger_take(uintptr_t pointer, struct ledger_entry *e)
 	return true;
 }
 
-bool ledger_init(void)
+bool ledger_init(bool sparse)
 {
+	in_huge_pages = !sparse;
 	areas = sys_reserve(sizeof(areas[0]) << (ADDRESS_BITS - AREA_BITS));
 	memset(&side_lock, 0, sizeof(side_lock));
 	n_sides = 1;

@@ -14,12 +14,13 @@ struct ledger_entry {
 	uint32_t regrows; /* reallocs so far */
 	uint32_t thread;  /* serial of the allocating thread, modulo 2^LEDGER_THREAD_BITS */
 	uint32_t size_class;
+	bool filled;	  /* what nobody wrote yet has the probes' pattern */
 	uint64_t bytes;	  /* requested */
 	uint64_t birth_ticks; /* comes back rounded, see ledger_time */
 };
 
 /* For a fresh process image or a forked child. */
-bool ledger_init(void);
+bool ledger_init(bool sparse); /* few pointers will be in, anywhere */
 
 enum ledger_result {
 	LEDGER_OK = 0,

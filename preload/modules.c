@@ -215,18 +215,12 @@ static int scan_one(struct dl_phdr_info *info, size_t size, void *data)
 	return 0;
 }
 
-void modules_scan(void (*added)(const struct module *m))
+void modules_scan(void (*each)(const struct module *m))
 {
-	uint32_t before = __atomic_load_n(&n_modules, __ATOMIC_ACQUIRE);
-
 	dl_iterate_phdr(scan_one, NULL);
-	for (uint32_t i = before; added && i < __atomic_load_n(&n_modules, __ATOMIC_ACQUIRE); i++)
-		added(&modules[i]);
-}
-
-const struct module *modules_program(void)
-{
-	return modules_find(getauxval(AT_ENTRY));
+	for (uint32_t i = 1; each && i < __atomic_load_n(&n_modules, __ATOMIC_ACQUIRE); i++)
+		if (!modules[i].gone)
+			each(&modules[i]);
 }
 
 bool modules_sweep(void (*unloaded)(const struct module *m))

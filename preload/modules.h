@@ -33,11 +33,8 @@ const ElfW(Phdr) *modules_headers(const struct module *m, size_t *count);
 /* The shim's own module. */
 const struct module *modules_self(void);
 
-/* Adds modules that no stack has touched so far, and calls back for each of those. */
-void modules_scan(void (*added)(const struct module *m));
-
-/* The executable. */
-const struct module *modules_program(void);
+/* Adds modules that no stack has touched so far, and calls back for each that is loaded. */
+void modules_scan(void (*each)(const struct module *m));
 
 /* Marks modules that were unloaded and calls back for each. True when there were any. */
 bool modules_sweep(void (*unloaded)(const struct module *m));

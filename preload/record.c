@@ -11,6 +11,7 @@
 #include "buckets.h"
 #include "clock.h"
 #include "modules.h"
+#include "probes.h"
 #include "sites.h"
 #include "tallyfile.h"
 #include "unwind_slow.h"
@@ -150,15 +151,19 @@ static bool start_tables(void)
 {
 	uint32_t depth = (uint32_t)number_option("HEAPTALLY_DEPTH", DEFAULT_DEPTH);
 
+	uint64_t sample = number_option("HEAPTALLY_SAMPLE", 0);
+
 	if (tallyfile_open(directory, program) != 0)
 		return false;
 	if (depth == 0 || depth > UNWIND_MAX_DEPTH)
 		depth = depth ? UNWIND_MAX_DEPTH : DEFAULT_DEPTH;
 	describe_process(tally.header);
-	if (!modules_init() || !site_tree_init() || !buckets_init() || !ledger_init() ||
+	if (!modules_init() || !site_tree_init() || !buckets_init() || !ledger_init(sample != 0) || !probes_init() ||
 		!threads_init() || !unwind_init(depth) || !clock_init())
 		return false;
 	tally.header->stack_depth = depth;
+	tally.header->sample_bytes = sample;
+	sample_init(sample);
 	kept = min_bytes == 0;
 	if (kept)
 		tallyfile_keep();
@@ -279,36 +284,40 @@ static inline void after_event(struct thread *t, uint64_t now)
 	}
 }
 
-static void count_free(struct thread *t, const struct ledger_entry *e, bool temporary, uint64_t now)
+static void count_free(
+	struct thread *t, const void *p, const struct ledger_entry *e, bool temporary, uint64_t now)
 {
+	uint64_t weight = sample_weight(p, e->bytes), bytes = weight * e->bytes;
 	struct ht_counters *c = buckets_counters(t, e->bucket);
 	uint64_t rounded = ledger_time(now);
 	uint64_t lifetime = rounded > e->birth_ticks ? rounded - e->birth_ticks : 0;
 	uint32_t bin = 0;
 
-	clock_live_changed(t, -(int64_t)e->bytes, now);
+	clock_live_changed(t, -(int64_t)bytes, now);
 	clock_touch(e->bucket, c);
-	c->live_count--;
-	c->live_bytes -= (int64_t)e->bytes;
-	c->frees++;
-	c->lifetime_ticks += lifetime;
+	c->live_count -= (int64_t)weight;
+	c->live_bytes -= (int64_t)bytes;
+	c->frees += weight;
+	c->lifetime_ticks += weight * lifetime;
 	if (lifetime >> HT_LIFETIME_FIRST) {
 		bin = (63u - (uint32_t)__builtin_clzll(lifetime) - HT_LIFETIME_FIRST) / 2 + 1;
 		if (bin >= HT_LIFETIME_BINS)
 			bin = HT_LIFETIME_BINS - 1;
 	}
-	if (likely(c->lifetimes[bin] != UINT32_MAX))
-		c->lifetimes[bin]++;
+	if (likely(weight <= UINT32_MAX - c->lifetimes[bin]))
+		c->lifetimes[bin] += (uint32_t)weight;
 	if (temporary) {
-		c->temporary++;
-		t->record->temporary++;
+		c->temporary += weight;
+		t->record->temporary += weight;
 	}
 	if (unlikely(e->thread != (t->serial & ((1u << LEDGER_THREAD_BITS) - 1))))
-		c->foreign_frees++;
+		c->foreign_frees += weight;
 	if (unlikely(e->regrows > 0))
 		buckets_chain_end(e->origin, e->bytes, e->regrows);
-	t->record->frees++;
-	t->record->freed_bytes += e->bytes;
+	t->record->frees += weight;
+	t->record->freed_bytes += bytes;
+	if (unlikely(sample_mean))
+		sample_leave(p);
 }
 
 static void enter_in_ledger(struct thread *t, void *p, const struct ledger_entry *e, uint64_t now)
@@ -321,7 +330,7 @@ static void enter_in_ledger(struct thread *t, void *p, const struct ledger_entry
 	case LEDGER_REPLACED:
 		/* Freed behind our back: by an unhooked function, or while the thread was not recorded. */
 		__atomic_fetch_add(&tally.header->lost_frees, 1, __ATOMIC_RELAXED);
-		count_free(t, &old, false, now);
+		count_free(t, p, &old, false, now);
 		break;
 	case LEDGER_NO_MEMORY:
 		tallyfile_dropped(HT_DROP_LEDGER_FULL);
@@ -331,25 +340,30 @@ static void enter_in_ledger(struct thread *t, void *p, const struct ledger_entry
 
 /* What an allocation and the arrival of a realloc have in common. */
 static inline void count_arrival(struct thread *t, uint32_t bucket, struct ht_counters *c,
-	uint64_t bytes, uint64_t usable_bytes)
+	uint64_t weight, uint64_t bytes, uint64_t usable_bytes)
 {
 	clock_touch(bucket, c);
-	c->live_count++;
-	c->live_bytes += (int64_t)bytes;
-	c->usable_bytes += usable_bytes;
+	c->live_count += (int64_t)weight;
+	c->live_bytes += (int64_t)(weight * bytes);
+	c->usable_bytes += weight * usable_bytes;
 	if (bytes < c->min_bytes)
 		c->min_bytes = bytes;
 	if (bytes > c->max_bytes)
 		c->max_bytes = bytes;
-	t->record->alloc_bytes += bytes;
+	t->record->alloc_bytes += weight * bytes;
+	if (unlikely(probes_elapsed)) {
+		c->timed_calls++;
+		c->timed_ticks += probes_elapsed;
+		probes_elapsed = 0;
+	}
 	if (unlikely(bytes == 0))
 		__atomic_fetch_add(&tally.header->zero_sizes, 1, __ATOMIC_RELAXED);
 }
 
 void record_alloc(struct thread *t, struct unwind_regs regs, void *p, uint64_t bytes,
-	uint64_t usable_bytes, uint8_t align, enum ht_source source)
+	uint64_t usable_bytes, uint8_t align, enum ht_source source, bool uninitialised)
 {
-	uint64_t now = sys_ticks();
+	uint64_t now = sys_ticks(), weight = sample_weight(p, bytes);
 	struct ht_counters *c;
 	uint32_t size_class = ht_size_class(bytes);
 	uint32_t site = unwind_site(t, regs);
@@ -363,14 +377,20 @@ void record_alloc(struct thread *t, struct unwind_regs regs, void *p, uint64_t b
 		.birth_ticks = now,
 	};
 
-	clock_live_changed(t, (int64_t)bytes, now);
-	count_arrival(t, bucket, c, bytes, usable_bytes);
-	c->allocs++;
-	c->alloc_bytes += bytes;
+	clock_live_changed(t, (int64_t)(weight * bytes), now);
+	count_arrival(t, bucket, c, weight, bytes, usable_bytes);
+	c->allocs += weight;
+	c->alloc_bytes += weight * bytes;
+	if (uninitialised && unlikely(--t->until_filled == 0)) {
+		t->until_filled = probes_interval(PROBES_FILLED_EVERY);
+		e.filled = probes_fill(p, 0, bytes);
+	}
 	if (unlikely(__atomic_load_n(&adopt_waiting, __ATOMIC_RELAXED)) && source == HT_SOURCE_LIBC)
 		adopt_run();
-	t->record->allocs++;
-	t->last_alloc = p;
+	t->record->allocs += weight;
+	record_self.last_alloc = p;
+	if (unlikely(sample_mean))
+		sample_enter(p);
 	enter_in_ledger(t, p, &e, now);
 	after_event(t, now);
 }
@@ -397,10 +417,13 @@ bool record_take(void *p, struct ledger_entry *e)
 	return ledger_take((uintptr_t)p, e);
 }
 
-void record_unknown_free(void)
+void record_unknown_free(struct thread *t)
 {
 	struct ht_header *h = tally.header;
 
+	t->freed_bucket = 0;
+	if (sample_mean) /* most pointers are unknown then */
+		return;
 	__atomic_fetch_add(
 		generation ? &h->inherited_frees : &h->unknown_frees, 1, __ATOMIC_RELAXED);
 }
@@ -408,14 +431,35 @@ void record_unknown_free(void)
 void record_free(struct thread *t, void *p, const struct ledger_entry *e)
 {
 	uint64_t now = sys_ticks();
+	bool own = e->thread == (t->serial & ((1u << LEDGER_THREAD_BITS) - 1)),
+	     last = p == record_self.last_alloc;
 
-	bool own = e->thread == (t->serial & ((1u << LEDGER_THREAD_BITS) - 1));
-
-	count_free(t, e, p == t->last_alloc && own, now);
-	if (p == t->last_alloc)
-		t->last_alloc =
-			NULL; /* whoever gets this address next, it is not what was allocated last here */
+	if (unlikely(e->filled))
+		probes_unfill(buckets_counters(t, e->bucket), p, e->bytes);
+	if (unlikely(--t->until_content == 0))
+		probes_content(t, p, e);
+	t->freed_bucket = e->bucket;
+	count_free(t, p, e, last && own, now);
+	if (last) /* whoever gets this address next, it is not what was allocated last here */
+		record_self.last_alloc = NULL;
 	after_event(t, now);
+}
+
+COLD void record_freed(uint64_t start)
+{
+	struct thread *t;
+
+	probes_stop(start);
+	/* In a handler that interrupted a recording, the free itself was counted as dropped. */
+	t = record_self.open == RECORD_CLOSED ? NULL : record_enter();
+	if (t && t->freed_bucket) {
+		struct ht_counters *c = buckets_counters(t, t->freed_bucket);
+		c->timed_calls++;
+		c->timed_ticks += probes_elapsed;
+	}
+	probes_elapsed = 0;
+	if (t)
+		record_leave(t);
 }
 
 static void count_regrow(struct thread *t, struct unwind_regs regs, void *p,
@@ -434,12 +478,14 @@ static void count_regrow(struct thread *t, struct unwind_regs regs, void *p,
 	clock_touch(e->bucket, before);
 	before->live_count--;
 	before->live_bytes -= (int64_t)e->bytes;
-	count_arrival(t, bucket, c, bytes, usable_bytes);
+	count_arrival(t, bucket, c, 1, bytes, usable_bytes);
+	if (unlikely(e->filled))
+		now_entry.filled = probes_fill(q, e->bytes, bytes);
 	buckets_regrown(e->bucket, bucket, e->bytes, bytes, p != q);
 	buckets_chain_step(e->origin, e->bytes, bytes, e->regrows == 0,
 		p == q ? 0 : (e->bytes < bytes ? e->bytes : bytes));
 	t->record->reallocs++;
-	t->last_alloc = q;
+	record_self.last_alloc = q;
 	now_entry.bucket = bucket;
 	now_entry.regrows++;
 	now_entry.thread = t->serial;
@@ -451,7 +497,7 @@ static void count_regrow(struct thread *t, struct unwind_regs regs, void *p,
 
 void record_realloc_begin(struct record_realloc *r, void *p)
 {
-	struct thread *t = record_enter();
+	struct thread *t = sample_unknown(p) ? NULL : record_enter();
 
 	*r = (struct record_realloc){.p = p, .recorded = t != NULL};
 	if (t) {
@@ -460,19 +506,46 @@ void record_realloc_begin(struct record_realloc *r, void *p)
 	}
 }
 
+/* With sampling a realloc is a free and an allocation: the new size has a chance of its own. */
+static COLD void realloc_sampled(struct record_realloc *r, struct unwind_regs regs, void *q,
+	uint64_t bytes, uint64_t usable_bytes, uint8_t align, enum ht_source source)
+{
+	struct ledger_entry old;
+	struct thread *t = r->known ? record_enter() : NULL;
+
+	if (t && q)
+		count_free(t, r->p, &r->e, false, sys_ticks());
+	else if (t)
+		ledger_put((uintptr_t)r->p, &r->e, &old);
+	if (t)
+		record_leave(t);
+	t = record_enter_alloc(q, bytes);
+	if (!t)
+		return;
+	if (q)
+		record_alloc(t, regs, q, bytes, usable_bytes, align, source, false);
+	else
+		record_failure(bytes);
+	record_leave(t);
+}
+
 void record_realloc_end(struct record_realloc *r, struct unwind_regs regs, void *q, uint64_t bytes,
 	uint64_t usable_bytes, uint8_t align, enum ht_source source)
 {
-	struct thread *t = r->recorded ? record_enter() : NULL;
 	struct ledger_entry old;
 
+	if (unlikely(sample_mean)) {
+		realloc_sampled(r, regs, q, bytes, usable_bytes, align, source);
+		return;
+	}
+	struct thread *t = r->recorded ? record_enter() : NULL;
 	if (!t)
 		return;
 	if (likely(q && r->known)) {
 		count_regrow(t, regs, r->p, &r->e, q, bytes, usable_bytes, align, source);
 	} else if (q) {
-		record_unknown_free();
-		record_alloc(t, regs, q, bytes, usable_bytes, align, source);
+		record_unknown_free(t);
+		record_alloc(t, regs, q, bytes, usable_bytes, align, source, false);
 	} else {
 		if (r->known)
 			ledger_put((uintptr_t)r->p, &r->e, &old);
@@ -490,7 +563,7 @@ void record_realloc_freed(struct record_realloc *r)
 	if (r->known)
 		record_free(t, r->p, &r->e);
 	else
-		record_unknown_free();
+		record_unknown_free(t);
 	record_leave(t);
 }
 
@@ -577,9 +650,7 @@ void record_start(void)
 	/* Begin now, while the output directory is in reach: the host may change its root or its rights. */
 	struct thread *t = record_enter();
 	if (t) {
-		const struct module *program = modules_program();
-		if (program)
-			adopt_consider(program);
+		modules_scan(adopt_consider);
 		adopt_run();
 		record_leave(t);
 	}

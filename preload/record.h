@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "ledger.h"
+#include "sample.h"
 #include "sys.h"
 #include "threads.h"
 #include "unwind.h"
@@ -35,6 +36,7 @@ struct record_self {
 	uint64_t open;
 	uint64_t process; /* version of the gate when this thread's state was made */
 	struct thread *thread;
+	void *last_alloc; /* for temporaries; NULL after anything else */
 	bool ended; /* the thread is past its end: states are borrowed per event */
 };
 extern struct record_gate *record_gate;
@@ -68,6 +70,16 @@ static inline void record_leave(struct thread *t)
 		record_leave_slow();
 }
 
+/* The same for an allocation that came to p: with sampling, most are passed over. */
+static inline struct thread *record_enter_alloc(const void *p, uint64_t bytes)
+{
+	if (sample_skips(bytes) && likely(p)) {
+		record_self.last_alloc = NULL;
+		return NULL;
+	}
+	return record_enter();
+}
+
 /* While muted, the thread's events belong to a call that is recorded as one, or to the shim. */
 static inline uint64_t record_mute(void)
 {
@@ -87,30 +99,36 @@ static inline void record_unmute(uint64_t before)
 /* Allocations that the calling thread has recorded so far. */
 uint64_t record_allocs(void);
 
+/* uninitialised: nobody may rely on what is in the block. */
 void record_alloc(struct thread *t, struct unwind_regs regs, void *p, uint64_t bytes,
-	uint64_t usable_bytes, uint8_t align, enum ht_source source);
+	uint64_t usable_bytes, uint8_t align, enum ht_source source, bool uninitialised);
 void record_failure(uint64_t bytes);
 
 /* Takes a pointer out of the ledger before the real free or realloc can hand it to somebody else. False: unknown. */
 bool record_take(void *p, struct ledger_entry *e);
-void record_unknown_free(void);
+void record_unknown_free(struct thread *t);
 /* What was taken is freed. */
 void record_free(struct thread *t, void *p, const struct ledger_entry *e);
 
 /* The whole of a free: before the real one. */
 static inline void record_freeing(void *p)
 {
-	struct thread *t = record_enter();
 	struct ledger_entry e;
 
+	if (sample_unknown(p))
+		return;
+	struct thread *t = record_enter();
 	if (unlikely(!t))
 		return;
 	if (likely(record_take(p, &e)))
 		record_free(t, p, &e);
 	else
-		record_unknown_free();
+		record_unknown_free(t);
 	record_leave(t);
 }
+
+/* The real free of what record_freeing was told of was timed, see probes.h. */
+void record_freed(uint64_t start);
 
 /* The whole of a realloc of a pointer that is not NULL: begin before the real one, and one of the others after it. */
 struct record_realloc {

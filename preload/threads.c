@@ -58,7 +58,7 @@ struct thread *threads_attach(void)
 		t->slot = n_slots++;
 	}
 	t->serial = n_serials++;
-	t->last_alloc = NULL;
+	t->until_filled = t->until_content = 1;
 	t->unflushed_bytes = 0;
 	t->flush_bytes = 0;
 	t->unwinder.depth = 0;

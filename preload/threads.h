@@ -39,7 +39,8 @@ struct thread {
 	uint32_t serial;	  /* counts threads over the run; tells who allocated */
 	uint64_t version; /* of the gate that this state belongs to */
 	struct ht_thread *record;
-	void *last_alloc; /* for temporaries; NULL after anything else */
+	uint32_t until_filled, until_content; /* events until the next probes */
+	uint32_t freed_bucket; /* of the free that is going on; 0: it is not recorded */
 	int64_t unflushed_bytes;   /* change of live bytes not yet in the header */
 	uint64_t flush_bytes; /* how much of that may gather */
 	struct ht_counters **chunks; /* counters of buckets [16i, 16i+16), or NULL */

@@ -35,6 +35,8 @@ struct sums {
 	uint64_t reallocs, realloc_from_bytes, realloc_to_bytes, moved, copied_bytes;
 	uint64_t chains_now, chains_ended, chain_regrows, chain_copied_bytes;
 	uint64_t lifetimes;
+	uint64_t timed_calls, timed_ticks, filled_bytes, unwritten_bytes;
+	uint64_t contents, content_frees; /* kept hashes, and frees that had any content sampled */
 };
 
 static const char *const pseudo_names[] = {
@@ -214,6 +216,10 @@ static void add(struct sums *to, const struct tally *t, const bool *match)
 		to->peak_bytes += c->peak_bytes;
 		for (int b = 0; b < (int)HT_LIFETIME_BINS; b++)
 			to->lifetimes += c->lifetimes[b];
+		to->timed_calls += c->timed_calls;
+		to->timed_ticks += c->timed_ticks;
+		to->filled_bytes += c->filled_bytes;
+		to->unwritten_bytes += c->unwritten_bytes;
 		if (c->min_bytes > c->max_bytes)
 			continue;
 		if (c->min_bytes < to->min_bytes)
@@ -234,6 +240,14 @@ static void add(struct sums *to, const struct tally *t, const bool *match)
 		to->realloc_to_bytes += r->to_bytes;
 		to->moved += r->moved;
 		to->copied_bytes += r->copied_bytes;
+	}
+	for (uint32_t i = 0; i < t->n_contents; i++) {
+		const struct ht_content *c = &t->contents[i];
+
+		if (!match[t->buckets[c->bucket].site] || !c->count)
+			continue;
+		to->contents += c->hash != 0;
+		to->content_frees += c->count;
 	}
 	for (uint32_t i = 0; i < t->n_chains; i++) {
 		const struct ht_chain *c = &t->chains[i];
@@ -273,6 +287,12 @@ static void print_sums(const struct sums *s)
 	LINE(chains_ended);
 	LINE(chain_regrows);
 	LINE(chain_copied_bytes);
+	LINE(timed_calls);
+	LINE(timed_ticks);
+	LINE(filled_bytes);
+	LINE(unwritten_bytes);
+	LINE(contents);
+	LINE(content_frees);
 	LINE(lifetimes);
 #undef LINE
 }
@@ -306,6 +326,7 @@ static void add_header(struct ht_header *to, const struct ht_header *h)
 	ADD(unmap_bytes);
 	ADD(madvise_calls);
 	ADD(madvise_bytes);
+	ADD(sample_bytes);
 #undef ADD
 	for (int i = 0; i < HT_DROP_COUNT; i++)
 		to->dropped[i] += h->dropped[i];
@@ -344,6 +365,7 @@ static void print_header(const struct ht_header *h)
 	LINE(unmap_bytes);
 	LINE(madvise_calls);
 	LINE(madvise_bytes);
+	LINE(sample_bytes);
 #undef LINE
 	for (int i = 0; i < HT_DROP_COUNT; i++) {
 		printf("header.dropped.%s %llu\n", drops[i], (unsigned long long)h->dropped[i]);

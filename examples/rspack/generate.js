@@ -9,14 +9,21 @@ const USES = 35;
 const EXPORTS = 10;
 const BYTES = 5000;
 
-// A tree of four children each, so that every module is reached; the fifth import is of any module before.
+// A tree of four children each, so that every module is reached. The last ones are libraries, which import nothing and
+// fill up what a module has too few of. Flat and without circles: rspack's recursion overflows its stack otherwise.
+const LIBRARIES = 20;
+
 function imports(i, n) {
+  const libraries = Math.min(LIBRARIES, Math.floor(n / IMPORTS));
+  const tree = n - libraries;
   const all = [];
+  if (i >= tree)
+    return all;
   for (let child = 4 * i + 1; child <= 4 * i + 4; child++)
-    if (child < n)
+    if (child < tree)
       all.push(child);
-  for (let k = 1; all.length < IMPORTS && i > 0; k++)
-    all.push(((i + k) * 2654435761) % i);
+  for (let k = 0; all.length < IMPORTS && k < libraries; k++)
+    all.push(tree + ((i * IMPORTS + k) % libraries));
   return all;
 }
 
@@ -33,7 +40,6 @@ function source(i, n) {
       terms.push(`i${used % others.length}_${(used * 3 + e) % EXPORTS}`);
       used++;
     }
-    // Called late, so that modules may import each other in circles.
     lines.push(`export const x${i}_${e} = () => [${terms.join(", ")}].length + ${i};`);
   }
   if (i === 0)

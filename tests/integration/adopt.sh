@@ -8,11 +8,13 @@ example=$root/examples/rspack
 seconds=300
 export XDG_CACHE_HOME=$PWD/cache
 
-# host MODULE…: under the shim; its lines go to ./ledger, its tally to ./out
+# host [needed] MODULE…: under the shim; its lines go to ./ledger, its tally to ./out
 host() {
+	local program=host
+	[ "$1" != needed ] || program=host-needed
 	mkdir -p out cache
 	HEAPTALLY_OUT=$PWD/out HEAPTALLY_MIN_SIZE=0 LD_PRELOAD=$shim \
-		GLIBC_TUNABLES=glibc.rtld.optional_static_tls=65536 "$bin/adopt/host" "$@" >ledger 2>stderr ||
+		GLIBC_TUNABLES=glibc.rtld.optional_static_tls=65536 "$bin/adopt/$program" "$@" >ledger 2>stderr ||
 		fail "the host failed: $(tail -n 1 stderr)"
 }
 
@@ -22,7 +24,7 @@ own() { awk -v key="$1" '{ for (i = 2; i < NF; i += 2) if ($i == key) n += $(i +
 exact() {
 	host "$@"
 	local seen
-	seen=$(dump --adopted out/heaptally.host.*.tally)
+	seen=$(dump --adopted out/heaptally.host*.tally)
 	is "$seen" allocs $(($(own allocs) + $(own zeroed)))
 	is "$seen" reallocs "$(own reallocs)"
 	is "$seen" frees "$(own deallocs)"
@@ -41,6 +43,9 @@ for module in toy-c-slot toy-rust-slot toy-rust-direct jemalloc-c-slot jemalloc-
 	done
 done
 
+# In a library that the program was linked with, from its first allocation on.
+test_needed_library() { exact needed; }
+
 # Two allocators, and two copies of one, in a process.
 test_two_at_once() {
 	exact "$bin/adopt/toy-c-slot-frames.so" "$bin/adopt/jemalloc-c-slot-noframes.so" "$bin/adopt/toy-rust-slot-frames.so"
@@ -52,6 +57,8 @@ test_left_alone() {
 	is "$(dump --adopted out/heaptally.host.*.tally)" allocs 0
 	"$heaptally" scan "$bin/adopt/toy-c-direct-frames.so" >scan
 	grep -q "not adoptable" scan || fail "scan does not say that it cannot be adopted"
+	"$heaptally" report out/heaptally.host.*.tally >report
+	grep -q "left alone: an entry point is too short" report || fail "the report does not say why"
 }
 
 # Calls go past its alloc in a way that does not show what they ask for: half of it would be worse than nothing.
@@ -60,6 +67,8 @@ test_refused_when_gone_round() {
 	is "$(dump --adopted out/heaptally.host.*.tally)" allocs 0
 	"$heaptally" scan "$bin/adopt/toy-c-round-frames.so" >scan
 	grep -q "nothing to adopt: calls go round" scan || fail "scan does not say why"
+	"$heaptally" report out/heaptally.host.*.tally >report
+	grep -q "left alone: calls go round" report || fail "the report does not say why"
 }
 
 # The second process takes what the first found from the cache, also when the cache is damaged in between.

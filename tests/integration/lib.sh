@@ -24,6 +24,13 @@ is() {
 	[ "$got" = "$3" ] || fail "$2 is $got instead of $3"
 }
 
+# between DUMP KEY LEAST MOST
+between() {
+	local got
+	got=$(value "$2" <<<"$1")
+	[ "$got" -ge "$3" ] && [ "$got" -le "$4" ] || fail "$2 is $got, not within $3 and $4"
+}
+
 need() {
 	local file
 	for file; do

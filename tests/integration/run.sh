@@ -162,6 +162,50 @@ test_temporary() {
 	simple temporary
 	compare ledger "$(tally_of temporary)" temporary
 }
+# Of few events, but of those exactly: see victims/probes.c for what it writes and frees.
+test_probes() {
+	simple probes
+	local seen name
+	seen=$(dump --through victim_half "$(tally_of probes)")
+	is "$seen" unwritten_bytes $(($(value filled_bytes <<<"$seen") / 2))
+	for name in half two_contents; do
+		seen=$(dump --through victim_$name "$(tally_of probes)")
+		# 20,000 blocks: one in 128 filled, one in 64 looked into, of 40,000 calls one in 1000 timed; 6 deviations
+		between "$seen" content_frees 200 420
+		between "$seen" timed_calls 5 80
+	done
+	is "$seen" contents 2
+	seen=$(dump --through victim_half "$(tally_of probes)")
+	between "$seen" filled_bytes $((80 * 1024)) $((240 * 1024))
+	seen=$(dump --through victim_many_contents "$(tally_of probes)")
+	is "$seen" contents 64 # as many as are kept of a bucket
+	seen=$(dump --through victim_grown "$(tally_of probes)")
+	[ "$(value filled_bytes <<<"$seen")" -gt 0 ] || fail "no chain was filled"
+	is "$seen" unwritten_bytes $(($(value filled_bytes <<<"$seen") * 3 / 4))
+}
+# Every estimate within six standard deviations of the truth; what is freed is gone to the unit.
+test_sampled() {
+	export HEAPTALLY_SAMPLE=16384
+	expect 0 "$bin/sampled"
+	local tally name seen
+	tally=$(tally_of sampled)
+	for name in $(sections ledger); do
+		seen=$(dump --through "$name" "$tally")
+		estimate "$(section ledger "$name")" "$seen" "$name" 16384
+		[ "$(value alloc_bytes <<<"$seen")" -eq $(($(value allocs <<<"$seen") * $(value max_bytes <<<"$seen"))) ] ||
+			fail "$name: its bytes are not its blocks' bytes"
+		case $name in *_freed) is "$seen" live_count 0 && is "$seen" live_bytes 0 ;; esac
+	done
+	is "$seen" temporary "$(value frees <<<"$seen")" # the last section's blocks are all temporary
+	is "$(dump --header "$tally" | sed 's/^header\.//')" sample_bytes 16384
+}
+# estimate LEDGER DUMP WHERE R: a section's allocations are of one size.
+estimate() {
+	awk -v n="$(value allocs <<<"$1")" -v all="$(value alloc_bytes <<<"$1")" -v got="$(value allocs <<<"$2")" -v r="$4" 'BEGIN {
+		s = all / n; p = 1 - exp(-(s + 16) / r); d = sqrt(n * (1 - p) / p + n / 4)
+		exit !(got >= n - 6 * d && got <= n + 6 * d) }' ||
+		fail "$3: $(value allocs <<<"$2") allocations are too far from $(value allocs <<<"$1")"
+}
 test_chains() {
 	simple chains
 	local seen

@@ -6,7 +6,7 @@ ADOPT = $(OUT)/adopt
 # round: through slots, partly past a shim.
 adopt_names = $(foreach a,toy jemalloc,$(foreach l,c rust,$(foreach h,slot direct,$(foreach f,frames noframes,$a-$l-$h-$f)))) \
 	toy-c-round-frames
-adopt: $(addprefix $(ADOPT)/,$(addsuffix .so,$(adopt_names)) host)
+adopt: $(addprefix $(ADOPT)/,$(addsuffix .so,$(adopt_names)) host host-needed)
 
 adopt_cflags = -std=gnu11 -D_GNU_SOURCE -O2 -g0 $(WARN) -fPIC -fno-builtin
 adopt_frames = -fasynchronous-unwind-tables
@@ -41,6 +41,8 @@ $(ADOPT)/%.sym: victims/adopt/user.rs $(adopt_toys)
 		$(addprefix -C link-arg=,$(adopt_archive) -lpthread -lm -ldl) -o $@ $<
 $(ADOPT)/host: victims/adopt/host.c victims/adopt/ledger.h | $(ADOPT)
 	$(CC) $(CVFLAGS) -o $@ $< -ldl
+$(ADOPT)/host-needed: victims/adopt/host.c victims/adopt/ledger.h $(ADOPT)/toy-c-slot-frames.so
+	$(CC) $(CVFLAGS) -DNEEDED -o $@ $< -L$(ADOPT) -l:toy-c-slot-frames.so -Wl,-rpath,'$$ORIGIN' -ldl
 $(ADOPT):
 	mkdir -p $@
 .PHONY: adopt

@@ -102,8 +102,9 @@ __attribute__((noinline)) static int round_shim(struct adopt_ledger *l)
 #define USERS(DO)                                                                                  \
 	DO(24, 8)                                                                                  \
 	DO(40, 8)                                                                                  \
-	DO(56, 8) DO(72, 8) DO(104, 8) DO(136, 8) DO(200, 8) DO(264, 8) DO(512, 8) DO(1024, 8)     \
-		DO(12, 4) DO(20, 4) DO(36, 4) DO(7, 1) DO(31, 1) DO(77, 1) DO(48, 16) DO(96, 16)   \
+	DO(56, 8)                                                                                  \
+	DO(72, 8) DO(104, 8) DO(136, 8) DO(200, 8) DO(264, 8) DO(512, 8) DO(1024, 8) DO(12, 4)     \
+		DO(20, 4) DO(36, 4) DO(7, 1) DO(31, 1) DO(77, 1) DO(48, 16) DO(96, 16)             \
 			DO(4096, 16) DO(160, 32) DO(320, 64) DO(128, 128)
 USERS(USER)
 

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: MIT */
+/* Sampled measurements. */
+#include "probes.h"
+
+#include "index.h"
+#include "tallyfile.h"
+
+#define PATTERN	       0xc3a5d2e196b4f087u
+#define FILL_LEAST     16u
+#define FILL_MOST      (64u << 10) /* the pattern must not make the host's memory resident */
+#define MAX_BUCKETS    (4u << 20)
+#define OVERHEAD_TRIES 32
+
+_Thread_local int32_t probes_until_timed __attribute__((tls_model("initial-exec")));
+_Thread_local uint64_t probes_elapsed __attribute__((tls_model("initial-exec")));
+
+static struct index content_index;
+static uint8_t *distinct;     /* contents kept of each bucket */
+static uint64_t clock_ticks; /* what reading the clock twice takes */
+
+uint32_t probes_interval(uint32_t mean)
+{
+	/* The low bits of the time-stamp are as good as drawn; from half of the mean to one and a half. */
+	uint64_t drawn = sys_ticks() * 0x9e3779b97f4a7c15u >> 32;
+
+	return mean / 2 + 1 + (uint32_t)(drawn % mean);
+}
+
+COLD uint64_t probes_start_slow(void)
+{
+	bool first = probes_until_timed == -1; /* a new thread's comes from 0 */
+
+	probes_until_timed = (int32_t)probes_interval(PROBES_TIMED_EVERY);
+	return first ? 0 : sys_ticks();
+}
+
+COLD void probes_stop(uint64_t start)
+{
+	uint64_t took = sys_ticks() - start;
+
+	probes_elapsed = took > clock_ticks ? took - clock_ticks : 1;
+}
+
+COLD bool probes_fill(void *p, uint64_t from_bytes, uint64_t bytes)
+{
+	uint64_t *words = p;
+
+	if (bytes < FILL_LEAST || bytes > FILL_MOST)
+		return false;
+	for (uint64_t i = (from_bytes + 7) / 8; i < bytes / 8; i++)
+		words[i] = PATTERN;
+	return true;
+}
+
+COLD void probes_unfill(struct ht_counters *c, const void *p, uint64_t bytes)
+{
+	const uint64_t *words = p;
+	uint64_t n = bytes / 8, written = n;
+
+	while (written > 0 && words[written - 1] == PATTERN)
+		written--;
+	c->filled_bytes += n * 8;
+	c->unwritten_bytes += (n - written) * 8;
+}
+
+/* Contents: by bucket and hash */
+
+static bool match(uint32_t record, const void *key)
+{
+	const struct ht_content *c = &tally.contents[record], *k = key;
+
+	return c->bucket == k->bucket && c->hash == k->hash;
+}
+
+static uint64_t hash_record(uint32_t record)
+{
+	return index_hash(tally.contents[record].hash, tally.contents[record].bucket);
+}
+
+static uint32_t create(const void *key)
+{
+	uint32_t record = tally.header->n_contents;
+
+	if (!tallyfile_room(HT_SEC_CONTENTS, record + 1))
+		return 0;
+	tally.contents[record] = *(const struct ht_content *)key;
+	if (tally.contents[record].hash)
+		distinct[tally.contents[record].bucket]++;
+	/* release: readers of the file look at no record beyond the count */
+	__atomic_store_n(&tally.header->n_contents, record + 1, __ATOMIC_RELEASE);
+	return record;
+}
+
+static const struct index_ops ops = {match, hash_record, create};
+
+static uint64_t hash_content(const void *p, uint64_t bytes)
+{
+	const unsigned char *at = p;
+	uint64_t left = bytes < HT_CONTENT_BYTES ? bytes : HT_CONTENT_BYTES, h = bytes, word;
+
+	for (; left >= 8; left -= 8, at += 8) {
+		__builtin_memcpy(&word, at, 8);
+		h = index_hash(h, word);
+	}
+	word = 0;
+	for (uint64_t i = 0; i < left; i++)
+		word |= (uint64_t)at[i] << 8 * i;
+	h = index_hash(h, word);
+	return h ? h : 1;
+}
+
+COLD void probes_content(struct thread *t, const void *p, const struct ledger_entry *e)
+{
+	struct ht_content key = {.bucket = e->bucket, .hash = hash_content(p, e->bytes)};
+
+	t->until_content = probes_interval(PROBES_CONTENT_EVERY);
+	/* Racing threads may keep a few more than the limit. */
+	if (distinct[e->bucket] >= HT_BUCKET_CONTENTS &&
+		!index_find(&content_index, &ops, index_hash(key.hash, key.bucket), &key))
+		key.hash = 0;
+	uint32_t record = index_get(&content_index, &ops, index_hash(key.hash, key.bucket), &key);
+	if (record)
+		__atomic_fetch_add(&tally.contents[record].count, 1, __ATOMIC_RELAXED);
+}
+
+bool probes_init(void)
+{
+	clock_ticks = UINT64_MAX;
+	for (int i = 0; i < OVERHEAD_TRIES; i++) {
+		uint64_t start = sys_ticks(), took = sys_ticks() - start;
+		if (took < clock_ticks)
+			clock_ticks = took;
+	}
+	tally.header->n_contents = 1;
+	distinct = sys_reserve(MAX_BUCKETS);
+	return distinct && index_init(&content_index, &ops, 1u << 12);
+}

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT */
+/* Sampling by bytes: when the next sample is due, and what it stands for. */
+#include "sample.h"
+
+#include <string.h>
+
+uint64_t sample_mean;
+uint8_t sample_filter[1u << SAMPLE_FILTER_BITS];
+_Thread_local int64_t sample_left __attribute__((tls_model("initial-exec")));
+
+/* xorshift64*, Vigna 2016; 0: the thread has not drawn yet */
+static _Thread_local uint64_t state __attribute__((tls_model("initial-exec")));
+
+static uint64_t draw(void)
+{
+	state ^= state >> 12;
+	state ^= state << 25;
+	state ^= state >> 27;
+	return state * 0x2545f4914f6cdd1du;
+}
+
+/* Natural logarithm of n / 2^64, n > 0: the exponent, and for the rest the series of the inverse hyperbolic tangent. */
+static double log_of_fraction(uint64_t n)
+{
+	int zeros = __builtin_clzll(n);
+	double m = (double)(n << zeros) * 0x1p-63, z, zz, sum = 0;
+
+	/* m is in [1, 2); z is at most a third */
+	z = (m - 1) / (m + 1);
+	zz = z * z;
+	for (int k = 13; k >= 1; k -= 2)
+		sum = sum * zz + 1.0 / k;
+	return 2 * z * sum - (zeros + 1) * 0.693147180559945309;
+}
+
+static int64_t distance(void)
+{
+	uint64_t n = draw();
+
+	return (int64_t)(-log_of_fraction(n ? n : 1) * (double)sample_mean) + 1;
+}
+
+bool sample_renew(uint64_t bytes)
+{
+	bool first = state == 0;
+
+	if (first) {
+		state = (sys_ticks() ^ (uint64_t)(uintptr_t)&state * 0x9e3779b97f4a7c15u) | 1;
+		sample_left = distance() - (int64_t)bytes - 16;
+		if (sample_left > 0)
+			return true;
+	}
+	sample_left = distance();
+	return false;
+}
+
+/* 1 / (1 - exp(-x)): below a half by its Laurent series, above by exp from a sixteenth. */
+static double inverse_chance(double x)
+{
+	double y, e = 1;
+
+	if (x < 0.5)
+		return 1 / x + 0.5 + x / 12 - x * x * x / 720;
+	if (x > 40)
+		return 1;
+	y = -x / 16;
+	for (int k = 12; k >= 1; k--)
+		e = 1 + y * e / k;
+	for (int k = 0; k < 4; k++)
+		e *= e;
+	return 1 / (1 - e);
+}
+
+uint64_t sample_weigh(const void *p, uint64_t bytes)
+{
+	double exact = inverse_chance((double)(bytes + 16) / (double)sample_mean);
+	uint64_t hash = ((uintptr_t)p ^ bytes << 48) * 0x9e3779b97f4a7c15u;
+
+	hash = (hash ^ hash >> 29) * 0xbf58476d1ce4e5b9u;
+	return (uint64_t)(exact + (double)(hash >> 11) * 0x1p-53);
+}
+
+void sample_enter(const void *p)
+{
+	uint8_t *place = &sample_filter[sample_place(p)], n = __atomic_load_n(place, __ATOMIC_RELAXED);
+
+	/* Relaxed: the free of p comes after its malloc by the host's own ordering. */
+	while (n != UINT8_MAX && !__atomic_compare_exchange_n(place, &n, (uint8_t)(n + 1), true,
+					 __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+		;
+}
+
+void sample_leave(const void *p)
+{
+	uint8_t *place = &sample_filter[sample_place(p)], n = __atomic_load_n(place, __ATOMIC_RELAXED);
+
+	while (n != UINT8_MAX && n != 0 &&
+		!__atomic_compare_exchange_n(
+			place, &n, (uint8_t)(n - 1), true, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+		;
+}
+
+void sample_init(uint64_t mean_bytes)
+{
+	memset(sample_filter, 0, sizeof(sample_filter));
+	sample_mean = mean_bytes;
+}

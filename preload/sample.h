@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Sampling by bytes. Along the bytes that a thread asks for lie marks at exponentially distributed distances (a Poisson
+ * process of mean distance R), and an allocation of s bytes is recorded when a mark falls into its s + 16: with
+ * probability p(s) = 1 - exp(-(s + 16) / R), whatever happened before. It then counts for 1/p(s) allocations, so that
+ * every count and sum of bytes is an unbiased estimate; for N allocations of a size the variance of their count is
+ * N (1 - p) / p. (Horvitz and Thompson 1952; heapprofd and jemalloc sample the same way.) A weight has to be a whole
+ * number: it is rounded up or down by a hash of the pointer, which keeps the mean and lets the free find it again.
+ */
+#ifndef HEAPTALLY_SAMPLE_H
+#define HEAPTALLY_SAMPLE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "sys.h"
+
+#define SAMPLE_FILTER_BITS 14u
+
+extern uint64_t sample_mean; /* R in bytes; 0: every event is recorded */
+/* How many sampled live pointers fall on a place; 255 stays. */
+extern uint8_t sample_filter[1u << SAMPLE_FILTER_BITS];
+extern _Thread_local int64_t sample_left __attribute__((tls_model("initial-exec")));
+
+/* For a fresh process image or a forked child. */
+void sample_init(uint64_t mean_bytes);
+
+/* The slow half of sample_skips: sample_left is used up, or the thread is new. */
+bool sample_renew(uint64_t bytes);
+
+static inline uint32_t sample_place(const void *p)
+{
+	return (uint32_t)(((uintptr_t)p >> 3) * 0x9e3779b97f4a7c15u >> (64 - SAMPLE_FILTER_BITS));
+}
+
+/* True for an allocation that is not recorded. */
+static inline bool sample_skips(uint64_t bytes)
+{
+	if (likely(!sample_mean))
+		return false;
+	sample_left -= (int64_t)bytes + 16;
+	return likely(sample_left > 0) || sample_renew(bytes);
+}
+
+/* True for a pointer that was not recorded; false for those that were, and some others. */
+static inline bool sample_unknown(const void *p)
+{
+	return unlikely(sample_mean) &&
+	       __atomic_load_n(&sample_filter[sample_place(p)], __ATOMIC_RELAXED) == 0;
+}
+
+void sample_enter(const void *p);
+void sample_leave(const void *p);
+
+/* What a recorded allocation counts for. The same at its free. */
+uint64_t sample_weigh(const void *p, uint64_t bytes);
+
+static inline uint64_t sample_weight(const void *p, uint64_t bytes)
+{
+	return likely(!sample_mean) ? 1 : sample_weigh(p, bytes);
+}
+
+#endif
