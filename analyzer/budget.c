@@ -20,7 +20,9 @@ static const char *const key_names[BUDGET_KEYS] = {
 	[BUDGET_SAVES_COPIES] = "saves-copies",
 };
 
-#define ALL_METRICS (1u << METRIC_PEAK | 1u << METRIC_BYTES | 1u << METRIC_COUNT | 1u << METRIC_TEMPORARY | 1u << METRIC_LEAKED)
+#define ALL_METRICS                                                                                \
+	(1u << METRIC_PEAK | 1u << METRIC_BYTES | 1u << METRIC_COUNT | 1u << METRIC_TEMPORARY |    \
+		1u << METRIC_LEAKED)
 
 static const struct {
 	const char *table;
@@ -31,7 +33,8 @@ static const struct {
 	[BUDGET_PER_MODULE] = {"per-module", false, ALL_METRICS | 1u << BUDGET_RSS},
 	[BUDGET_CRATE] = {"crate", true, ALL_METRICS},
 	[BUDGET_CATEGORY] = {"category", true, ALL_METRICS},
-	[BUDGET_PHASE] = {"phase", true, 1u << METRIC_PEAK | 1u << METRIC_BYTES | 1u << METRIC_COUNT},
+	[BUDGET_PHASE] = {"phase", true,
+		1u << METRIC_PEAK | 1u << METRIC_BYTES | 1u << METRIC_COUNT},
 	[BUDGET_FINDING] = {"finding", true,
 		1u << BUDGET_FINDINGS | 1u << BUDGET_SAVES_PEAK | 1u << BUDGET_SAVES_ALLOCS |
 			1u << BUDGET_SAVES_COPIES},
@@ -58,16 +61,19 @@ void budget_limit_text(char *out, size_t size, const struct budget_limit *l)
 							  : "";
 
 	if (l->name)
-		snprintf(out, size, "%s %s, %s", scopes[l->scope].table, l->name, budget_key_name(l->key));
+		snprintf(out, size, "%s %s, %s", scopes[l->scope].table, l->name,
+			budget_key_name(l->key));
 	else
 		snprintf(out, size, "%s%s", scope, budget_key_name(l->key));
 }
 
 /* ---- values ---- */
 
-static int wrong(const struct budget *b, const struct config_node *n, struct error *e, const char *what)
+static int wrong(
+	const struct budget *b, const struct config_node *n, struct error *e, const char *what)
 {
-	return error_set(e, "%s:%u: %s%s%s", b->path, n->line, n->key ? n->key : "", n->key ? " " : "", what);
+	return error_set(e, "%s:%u: %s%s%s", b->path, n->line, n->key ? n->key : "",
+		n->key ? " " : "", what);
 }
 
 /* "400 MB", "12M", "1.5 GB". Negative: no such thing. */
@@ -92,10 +98,11 @@ static double amount(const char *s, bool bytes)
 	return -1;
 }
 
-static int read_amount(double *out, const struct budget *b, const struct config_node *n, bool bytes, struct error *e)
+static int read_amount(double *out, const struct budget *b, const struct config_node *n, bool bytes,
+	struct error *e)
 {
 	*out = n->type == CONFIG_INTEGER || n->type == CONFIG_REAL ? n->number
-	       : n->type == CONFIG_STRING			   ? amount(n->string, bytes)
+	       : n->type == CONFIG_STRING                          ? amount(n->string, bytes)
 								   : -1;
 	if (*out >= 0 && isfinite(*out))
 		return 0;
@@ -105,7 +112,8 @@ static int read_amount(double *out, const struct budget *b, const struct config_
 }
 
 /* "5%" or 5: percent. */
-static int read_tolerance(double *out, const struct budget *b, const struct config_node *n, struct error *e)
+static int read_tolerance(
+	double *out, const struct budget *b, const struct config_node *n, struct error *e)
 {
 	char *end = NULL;
 
@@ -148,20 +156,21 @@ static unsigned find_key(const char *name)
 	return BUDGET_KEYS;
 }
 
-static int unknown_key(const struct budget *b, const struct config_node *n, enum budget_scope scope, struct error *e)
+static int unknown_key(const struct budget *b, const struct config_node *n, enum budget_scope scope,
+	struct error *e)
 {
 	char all[160] = "";
 
 	for (unsigned k = 0; k < BUDGET_KEYS; k++)
 		if (scopes[scope].keys & 1u << k)
-			snprintf(all + strlen(all), sizeof(all) - strlen(all), "%s%s", *all ? ", " : "",
-				budget_key_name(k));
-	return error_set(e, "%s:%u: no limit '%.80s' in [%s%s]; there are %s", b->path, n->line, n->key,
-		scopes[scope].table, scopes[scope].named ? ".…" : "", all);
+			snprintf(all + strlen(all), sizeof(all) - strlen(all), "%s%s",
+				*all ? ", " : "", budget_key_name(k));
+	return error_set(e, "%s:%u: no limit '%.80s' in [%s%s]; there are %s", b->path, n->line,
+		n->key, scopes[scope].table, scopes[scope].named ? ".…" : "", all);
 }
 
-static int read_limits(struct budget *b, const struct config_node *table, enum budget_scope scope, const char *name,
-	struct error *e)
+static int read_limits(struct budget *b, const struct config_node *table, enum budget_scope scope,
+	const char *name, struct error *e)
 {
 	if (table->type != CONFIG_TABLE)
 		return wrong(b, table, e, "must be a table of limits");
@@ -172,8 +181,9 @@ static int read_limits(struct budget *b, const struct config_node *table, enum b
 
 		if (key == BUDGET_KEYS || !(scopes[scope].keys & 1u << key))
 			return unknown_key(b, n, scope, e);
-		if (scope == BUDGET_BASELINE ? read_tolerance(&value, b, n, e)
-					     : read_amount(&value, b, n, budget_key_is_bytes(key), e))
+		if (scope == BUDGET_BASELINE
+				? read_tolerance(&value, b, n, e)
+				: read_amount(&value, b, n, budget_key_is_bytes(key), e))
 			return -1;
 		if (add_limit(b, (struct budget_limit){scope, NULL, key, value, n->line}, name, e))
 			return -1;
@@ -231,7 +241,8 @@ static int read_baseline(struct budget *b, const struct config_node *table, stru
 		goto out;
 	}
 	uint32_t first = b->n_limits;
-	if (read_limits(b, &rest, BUDGET_BASELINE, NULL, e) || (tolerance && read_tolerance(&value, b, tolerance, e)))
+	if (read_limits(b, &rest, BUDGET_BASELINE, NULL, e) ||
+		(tolerance && read_tolerance(&value, b, tolerance, e)))
 		goto out;
 	uint32_t own = b->n_limits;
 	for (size_t k = 0; tolerance && k < sizeof(usual) / sizeof(*usual); k++) {
@@ -248,7 +259,8 @@ out:
 	return ret;
 }
 
-static int read_scope(struct budget *b, const struct config_node *n, enum budget_scope scope, struct error *e)
+static int read_scope(
+	struct budget *b, const struct config_node *n, enum budget_scope scope, struct error *e)
 {
 	if (scope == BUDGET_BASELINE)
 		return read_baseline(b, n, e);
@@ -270,7 +282,8 @@ static int read_root(struct budget *b, const struct config_node *root, struct er
 
 		if (!strcmp(n->key, "modules")) {
 			if (n->type != CONFIG_INTEGER || n->number < 1)
-				return wrong(b, n, e, "takes how many modules the build has, from 1 on");
+				return wrong(
+					b, n, e, "takes how many modules the build has, from 1 on");
 			b->modules = (uint64_t)n->number;
 			continue;
 		}
@@ -278,7 +291,8 @@ static int read_root(struct budget *b, const struct config_node *root, struct er
 			scope++;
 		if (scope == N_SCOPES)
 			return error_set(e,
-				"%s:%u: no table '%.80s'; there are limits, per-module, crate, category, phase, "
+				"%s:%u: no table '%.80s'; there are limits, per-module, crate, "
+				"category, phase, "
 				"finding, baseline, and modules",
 				b->path, n->line, n->key);
 		if (read_scope(b, n, (enum budget_scope)scope, e))

@@ -9,12 +9,12 @@
 #include "patterns/pattern.h"
 
 enum budget_scope {
-	BUDGET_RUN,	   /* [limits] */
+	BUDGET_RUN,        /* [limits] */
 	BUDGET_PER_MODULE, /* [per-module]: by the number of modules built */
-	BUDGET_CRATE,	   /* [crate.NAME] and so on */
+	BUDGET_CRATE,      /* [crate.NAME] and so on */
 	BUDGET_CATEGORY,
 	BUDGET_PHASE,
-	BUDGET_FINDING,	 /* [finding.PATTERN] */
+	BUDGET_FINDING,  /* [finding.PATTERN] */
 	BUDGET_BASELINE, /* [baseline]: another tally and a tolerance */
 };
 
@@ -37,7 +37,7 @@ struct budget_limit {
 };
 
 struct budget {
-	char *path;	/* of the file, for errors */
+	char *path; /* of the file, for errors */
 	char *baseline; /* tally to compare with, relative to the file's folder where it is not absolute; or NULL */
 	uint32_t baseline_line;
 	uint64_t modules; /* 0: as the tally's marks say */

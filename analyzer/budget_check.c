@@ -25,7 +25,8 @@ static int refuse(const struct checker *k, const struct budget_limit *l, const c
 
 static int refuse_name(const struct checker *k, const struct budget_limit *l, const char *what)
 {
-	return error_set(k->e, "%s:%u: no %s '%.80s' in %s", k->b->path, l->line, what, l->name, k->p->tally->path);
+	return error_set(k->e, "%s:%u: no %s '%.80s' in %s", k->b->path, l->line, what, l->name,
+		k->p->tally->path);
 }
 
 /* peak: as measured, which is what report says; the sum over buckets differs by FORMAT.md's bound. */
@@ -73,7 +74,8 @@ static int of_module(const struct checker *k, const struct budget_limit *l, doub
 
 	if (!modules)
 		return refuse(k, l,
-			"how many modules? Give modules = N on top, or mark the build with a number 'modules'");
+			"how many modules? Give modules = N on top, or mark the build with a "
+			"number 'modules'");
 	*value = of_run(k->p, l->key) / (double)modules;
 	return 0;
 }
@@ -82,7 +84,8 @@ static int of_crate(const struct checker *k, const struct budget_limit *l, doubl
 {
 	for (uint32_t i = 0; i < k->p->n_crates; i++)
 		if (!strcmp(k->p->crates[i].name, l->name)) {
-			*value = (double)totals_metric(&k->p->crates[i].totals, (enum profile_metric)l->key);
+			*value = (double)totals_metric(
+				&k->p->crates[i].totals, (enum profile_metric)l->key);
 			return 0;
 		}
 	return refuse_name(k, l, "crate");
@@ -107,10 +110,12 @@ static int of_category(const struct checker *k, const struct budget_limit *l, do
 	for (uint32_t i = 0; i < k->c->n_categories; i++)
 		known |= !strcmp(k->c->categories[i].name, l->name);
 	if (!known)
-		return error_set(k->e, "%s:%u: no category '%.80s' in the catalog", k->b->path, l->line, l->name);
+		return error_set(k->e, "%s:%u: no category '%.80s' in the catalog", k->b->path,
+			l->line, l->name);
 	for (uint32_t i = 0; i < k->v->n_groups; i++)
 		if (!strcmp(category_of(k, &k->v->groups[i]), l->name))
-			*value += (double)totals_metric(&k->v->groups[i].totals, (enum profile_metric)l->key);
+			*value += (double)totals_metric(
+				&k->v->groups[i].totals, (enum profile_metric)l->key);
 	return 0;
 }
 
@@ -145,8 +150,8 @@ static int of_phase(struct checker *k, const struct budget_limit *l, double *val
 static int of_finding(struct checker *k, const struct budget_limit *l, double *value)
 {
 	if (!pattern_named(l->name))
-		return error_set(k->e, "%s:%u: no pattern '%.80s'; heaptally-advise(1) lists them", k->b->path, l->line,
-			l->name);
+		return error_set(k->e, "%s:%u: no pattern '%.80s'; heaptally-advise(1) lists them",
+			k->b->path, l->line, l->name);
 	if (!k->found && patterns_find(&k->findings, k->v, k->c, NULL, 0, k->e))
 		return -1;
 	k->found = true;
@@ -154,8 +159,8 @@ static int of_finding(struct checker *k, const struct budget_limit *l, double *v
 		const struct finding *f = k->findings.rows[i];
 		if (strcmp(f->pattern->name, l->name))
 			continue;
-		*value += l->key == BUDGET_FINDINGS	? 1
-			  : l->key == BUDGET_SAVES_PEAK ? (double)f->saving.peak_bytes
+		*value += l->key == BUDGET_FINDINGS       ? 1
+			  : l->key == BUDGET_SAVES_PEAK   ? (double)f->saving.peak_bytes
 			  : l->key == BUDGET_SAVES_ALLOCS ? (double)f->saving.allocs
 							  : (double)f->saving.copied_bytes;
 	}
@@ -191,7 +196,8 @@ static int check_one(struct checker *k, const struct budget_limit *l, struct bud
 		r->allowed = of_run(k->baseline, l->key) * (1 + l->limit);
 		break;
 	}
-	if (!ret && l->key == BUDGET_RSS && (!k->p->tally->n_points || (k->baseline && !k->baseline->tally->n_points)))
+	if (!ret && l->key == BUDGET_RSS &&
+		(!k->p->tally->n_points || (k->baseline && !k->baseline->tally->n_points)))
 		ret = refuse(k, l, "RSS was not recorded: the process was too short");
 	r->exceeded = r->value > r->allowed;
 	return ret;

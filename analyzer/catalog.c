@@ -65,6 +65,7 @@ static const struct key claim_keys[] = {
 	{"methods", KEY_GLOBS, offsetof(struct catalog_claim, methods), false},
 	{"container", KEY_STRING, offsetof(struct catalog_claim, container), false},
 	{"value", KEY_NUMBER, offsetof(struct catalog_claim, value), false},
+	{"per_module", KEY_NUMBER, offsetof(struct catalog_claim, per_module), false},
 	{0},
 };
 
@@ -300,8 +301,8 @@ static int read_plumbing(struct catalog *c, const struct config_node *n, struct 
 }
 
 static const char *const counts_words[] = {"blocks", "items", "none", NULL};
-static const char *const measure_words[] = {
-	"size", "count", "bytes", "share", "category", "peak", "pattern", "present", NULL};
+static const char *const measure_words[] = {"size", "count", "bytes", "share", "category", "peak",
+	"pattern", "present", "allocs", NULL};
 
 /* The value of that key, if it is there, must be one of the words. */
 static int check_word(const struct catalog *c, const struct config_node *n, const char *key,

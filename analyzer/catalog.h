@@ -61,8 +61,9 @@ struct catalog_category {
  *   bytes    all it holds at the peak                    share   of the peak, by the category
  *   category bytes at the peak of a category             peak    bytes at the peak
  *   pattern  is there such a finding (pattern, function, type); `value` is bytes at the peak that it would save
- *   present  is there such an allocation (function, type, container)
- * count, bytes, category, peak and value are for `modules` modules.
+ *   present  is there such an allocation (function, type, container), per_module times at least
+ *   allocs   allocations over the run (function, type, container)
+ * count, bytes, category, peak, allocs and value are for claim_modules modules.
  */
 struct catalog_claim {
 	char *section, *says;
@@ -71,6 +72,7 @@ struct catalog_claim {
 	struct catalog_globs types, functions, methods;
 	char *container; /* what the document says it is */
 	double value;    /* 0: the document gives none */
+	double per_module;
 };
 
 /* A place in the source that has a name which no tally can know: a variable, a field. */

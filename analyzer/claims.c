@@ -10,7 +10,7 @@
 struct judge {
 	const struct evidence *v;
 	const struct catalog *c;
-	const struct tables *t;
+	const struct inventory *t;
 	const struct findings *fs;
 	double scale;
 	bool names; /* some allocation belongs to one of the catalog's structures */
@@ -66,7 +66,7 @@ static void compare(struct judge *j, struct claim *r, double value, enum unit un
 static void judge_structure(struct judge *j, struct claim *r, const char *measure)
 {
 	const struct structure *s =
-		tables_structure(j->t, r->claim->structure ? r->claim->structure : "");
+		inventory_structure(j->t, r->claim->structure ? r->claim->structure : "");
 
 	if (!s) {
 		missing(j, r,
@@ -124,13 +124,13 @@ static bool speaks_of(const struct judge *j, const struct claim *r, const struct
 {
 	const struct catalog_claim *c = r->claim;
 
-	return tables_match(j->v, g, &c->types, &c->functions, &c->methods);
+	return inventory_match(j->v, g, &c->types, &c->functions, &c->methods);
 }
 
 /* What allocates where the claim points, with the container of most bytes. */
 struct there {
 	uint32_t statements, of_kind;
-	uint64_t allocs, most, bytes, kind_bytes;
+	uint64_t allocs, most, kind_allocs, kind_bytes;
 	enum container container;
 };
 
@@ -145,7 +145,6 @@ static struct there look(const struct judge *j, const struct claim *r, const cha
 			continue;
 		x.statements++;
 		x.allocs += g->totals.allocs;
-		x.bytes += bytes;
 		if (bytes > x.most) {
 			x.most = bytes;
 			x.container = g->container;
@@ -153,6 +152,7 @@ static struct there look(const struct judge *j, const struct claim *r, const cha
 		if (container && !strcmp(container_name(g->container), container)) {
 			x.of_kind++;
 			x.kind_bytes += bytes;
+			x.kind_allocs += g->totals.allocs;
 		}
 	}
 	return x;
@@ -163,7 +163,11 @@ static void judge_present(struct judge *j, struct claim *r)
 	const char *container = r->claim->container ? r->claim->container : "";
 	struct there x = look(j, r, container);
 
-	if (x.of_kind) {
+	if (x.of_kind && (double)x.kind_allocs < r->claim->per_module * (double)j->v->modules) {
+		say(j, r, VERDICT_CHANGED, "%llu allocations of a %s there for %llu modules",
+			(unsigned long long)x.kind_allocs, container,
+			(unsigned long long)j->v->modules);
+	} else if (x.of_kind) {
 		r->measured = true;
 		r->unit = UNIT_BYTES;
 		r->value = (double)x.kind_bytes * j->scale;
@@ -174,6 +178,17 @@ static void judge_present(struct judge *j, struct claim *r)
 	} else {
 		missing(j, r, "nothing there allocates");
 	}
+}
+
+static void judge_allocs(struct judge *j, struct claim *r)
+{
+	struct there x = look(j, r, r->claim->container);
+	uint64_t n = r->claim->container ? x.kind_allocs : x.allocs;
+
+	if (n)
+		compare(j, r, (double)n * j->scale, UNIT_COUNT);
+	else
+		missing(j, r, "nothing there allocates");
 }
 
 static void judge_pattern(struct judge *j, struct claim *r)
@@ -219,6 +234,8 @@ static void judge_claim(struct judge *j, struct claim *r)
 		judge_category(j, r, measure);
 	else if (!strcmp(measure, "pattern"))
 		judge_pattern(j, r);
+	else if (!strcmp(measure, "allocs"))
+		judge_allocs(j, r);
 	else if (!strcmp(measure, "present"))
 		judge_present(j, r);
 	else
@@ -226,7 +243,7 @@ static void judge_claim(struct judge *j, struct claim *r)
 }
 
 int claims_init(struct claims *cs, const struct evidence *v, const struct catalog *c,
-	const struct tables *t, const struct findings *fs, struct error *e)
+	const struct inventory *t, const struct findings *fs, struct error *e)
 {
 	struct judge j = {v, c, t, fs, 1, false, false};
 

@@ -7,7 +7,7 @@
 #define HEAPTALLY_CLAIMS_H
 
 #include "patterns/pattern.h"
-#include "tables.h"
+#include "inventory.h"
 
 enum verdict {
 	VERDICT_HOLDS,   /* within the catalog's tolerance, or found */
@@ -37,7 +37,7 @@ struct claims {
 
 /* v->modules must be known. 0 or -1: out of memory, or a claim names a pattern that does not exist. */
 int claims_init(struct claims *cs, const struct evidence *v, const struct catalog *c,
-	const struct tables *t, const struct findings *fs, struct error *e);
+	const struct inventory *t, const struct findings *fs, struct error *e);
 void claims_release(struct claims *cs);
 
 #endif

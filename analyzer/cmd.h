@@ -21,6 +21,7 @@ int cmd_claims(int argc, char **argv);
 int cmd_flame(int argc, char **argv);
 int cmd_diff(int argc, char **argv);
 int cmd_check(int argc, char **argv);
+int cmd_scale(int argc, char **argv);
 int cmd_scan(int argc, char **argv);
 
 /*

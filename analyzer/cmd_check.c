@@ -11,7 +11,7 @@
 #include "views/figures.h"
 
 #define JSON_CHECK_VERSION 1
-#define EXIT_EXCEEDED	   1
+#define EXIT_EXCEEDED      1
 
 enum key {
 	KEY_BUDGET = 0x100,
@@ -55,7 +55,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case ARGP_KEY_ARG:
 		if (a->path)
-			argp_failure(state, EXIT_UNUSABLE, 0, "one tally at a time, not '%s' as well", arg);
+			argp_failure(state, EXIT_UNUSABLE, 0,
+				"one tally at a time, not '%s' as well", arg);
 		a->path = arg;
 		return 0;
 	case ARGP_KEY_END:
@@ -83,8 +84,8 @@ static char *figure(char *out, unsigned key, double value)
 }
 
 /* A short table of what is exceeded, worst first as the file has it. */
-static void print_text(const struct arguments *a, const struct budget *b, const struct budget_result *results,
-	uint32_t exceeded)
+static void print_text(const struct arguments *a, const struct budget *b,
+	const struct budget_result *results, uint32_t exceeded)
 {
 	char what[256], v[FIGURE_SIZE], l[FIGURE_SIZE], more[FIGURE_SIZE];
 
@@ -93,7 +94,8 @@ static void print_text(const struct arguments *a, const struct budget *b, const 
 			b->n_limits == 1 ? "" : "s");
 		return;
 	}
-	printf("%s: %u of %u limits exceeded\n\n    value    limit     over  limit\n", a->path, exceeded, b->n_limits);
+	printf("%s: %u of %u limits exceeded\n\n    value    limit     over  limit\n", a->path,
+		exceeded, b->n_limits);
 	for (uint32_t i = 0; i < b->n_limits; i++) {
 		const struct budget_result *r = &results[i];
 		if (!r->exceeded)
@@ -103,7 +105,8 @@ static void print_text(const struct arguments *a, const struct budget *b, const 
 		if (r->allowed > 0)
 			snprintf(more, sizeof(more), "%+.1f%%", (r->value / r->allowed - 1) * 100);
 		printf("  %7s  %7s  %7s  %s (%s:%u)\n", figure(v, r->limit->key, r->value),
-			figure(l, r->limit->key, r->allowed), more, what, a->budget, r->limit->line);
+			figure(l, r->limit->key, r->allowed), more, what, a->budget,
+			r->limit->line);
 	}
 }
 
@@ -115,11 +118,12 @@ static json_t *json_rows(const struct budget *b, const struct budget_result *res
 
 	for (uint32_t i = 0; i < b->n_limits; i++) {
 		const struct budget_result *r = &results[i];
-		if (json_array_append_new(rows,
-			    json_pack("{s:s, s:s?, s:s, s:f, s:f, s:b, s:i}", "scope", scopes[r->limit->scope],
-				    "name", r->limit->name, "limit", budget_key_name(r->limit->key), "value",
-				    r->value, "allowed", r->allowed, "exceeded", r->exceeded, "line",
-				    (int)r->limit->line))) {
+		if (json_array_append_new(
+			    rows, json_pack("{s:s, s:s?, s:s, s:f, s:f, s:b, s:i}", "scope",
+					  scopes[r->limit->scope], "name", r->limit->name, "limit",
+					  budget_key_name(r->limit->key), "value", r->value,
+					  "allowed", r->allowed, "exceeded", r->exceeded, "line",
+					  (int)r->limit->line))) {
 			json_decref(rows);
 			return NULL;
 		}
@@ -127,12 +131,13 @@ static json_t *json_rows(const struct budget *b, const struct budget_result *res
 	return rows;
 }
 
-static int print_json(const struct arguments *a, const struct budget *b, const struct budget_result *results,
-	uint32_t exceeded)
+static int print_json(const struct arguments *a, const struct budget *b,
+	const struct budget_result *results, uint32_t exceeded)
 {
-	json_t *all = json_pack("{s:s, s:i, s:s%, s:s%, s:i, s:o}", "format", "heaptally-check", "version",
-		JSON_CHECK_VERSION, "tally", a->path, strlen(a->path), "budget", a->budget, strlen(a->budget),
-		"exceeded", (int)exceeded, "limits", json_rows(b, results));
+	json_t *all = json_pack("{s:s, s:i, s:s%, s:s%, s:i, s:o}", "format", "heaptally-check",
+		"version", JSON_CHECK_VERSION, "tally", a->path, strlen(a->path), "budget",
+		a->budget, strlen(a->budget), "exceeded", (int)exceeded, "limits",
+		json_rows(b, results));
 
 	if (!all) {
 		cmd_complain("out of memory, or a name is not UTF-8");
@@ -190,8 +195,8 @@ static int check_profile(const struct arguments *a, const struct budget *b, cons
 }
 
 /* One tally opened and its profile made; 0 or -1, and the sentence has been printed. */
-static int open_profile(struct tally *t, struct profile *p, const char *path, const struct arguments *a,
-	const struct catalog *c)
+static int open_profile(struct tally *t, struct profile *p, const char *path,
+	const struct arguments *a, const struct catalog *c)
 {
 	struct error e;
 
@@ -230,7 +235,9 @@ static int check_tally(const struct arguments *a, const struct budget *b, const 
 int cmd_check(int argc, char **argv)
 {
 	static const struct argp argp = {options, parse, "--budget=FILE X.tally",
-		"Holds a tally against a budget. Exits with 1, and a short table, when a limit is exceeded.", 0, 0, 0};
+		"Holds a tally against a budget. Exits with 1, and a short table, when a limit is "
+		"exceeded.",
+		0, 0, 0};
 	struct arguments a = {0};
 	char name[] = "heaptally check";
 	struct catalog c;

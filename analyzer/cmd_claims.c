@@ -8,7 +8,7 @@
 
 #include "cmd.h"
 #include "views/advice.h"
-#include "views/tables_view.h"
+#include "views/inventory_view.h"
 
 enum key {
 	KEY_MODULES = 0x100,
@@ -91,20 +91,20 @@ static int judge(const struct evidence *v, const struct catalog *c, const struct
 	struct error *e)
 {
 	struct findings fs;
-	struct tables t;
+	struct inventory t;
 	struct claims cs;
 	int ret = -1;
 
 	if (patterns_find(&fs, v, c, NULL, 0, e))
 		return -1;
-	if (!tables_init(&t, v, c, e)) {
+	if (!inventory_init(&t, v, c, e)) {
 		if (!claims_init(&cs, v, c, &t, &fs, e)) {
 			ret = a->json ? claims_json_write(stdout, &cs, v, e)
 				      : claims_text_write(
 						stdout, &cs, v, terminal_columns(), styled(), e);
 			claims_release(&cs);
 		}
-		tables_release(&t);
+		inventory_release(&t);
 	}
 	findings_release(&fs);
 	return ret;

@@ -38,12 +38,15 @@ struct arguments {
 
 static const struct argp_option options[] = {
 	{"by", KEY_BY, "METRIC", 0,
-		"Rank by peak, bytes, count, temporary or leaked; default: by that of peak, bytes and count which "
+		"Rank by peak, bytes, count, temporary or leaked; default: by that of peak, bytes "
+		"and count which "
 		"changed most",
 		0},
 	{"top", KEY_TOP, "N", 0, "Rows; 10, and 0 for all", 0},
 	{"threshold", KEY_THRESHOLD, "X", 0,
-		"Show what changed by X times of what two runs of one build differ by; 1, and 0 for all", 0},
+		"Show what changed by X times of what two runs of one build differ by; 1, and 0 "
+		"for all",
+		0},
 	{"json", KEY_JSON, 0, 0, "Write JSON with exact figures", 0},
 	{"output", 'o', "FILE", 0, "Draw a differential flame graph, too: an SVG file", 0},
 	{"debug-file", KEY_DEBUG_FILE, "FILE", 0,
@@ -62,21 +65,23 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		metric = profile_metric_parse(arg);
 		if (metric < 0)
 			argp_failure(state, EXIT_UNUSABLE, 0,
-				"--by takes peak, bytes, count, temporary or leaked, not '%s'", arg);
+				"--by takes peak, bytes, count, temporary or leaked, not '%s'",
+				arg);
 		a->by = (enum profile_metric)metric;
 		return 0;
 	case KEY_TOP:
 		errno = 0;
 		unsigned long top = strtoul(arg, &end, 10);
 		if (errno || *end || *arg < '0' || *arg > '9' || top > UINT32_MAX)
-			argp_failure(state, EXIT_UNUSABLE, 0, "--top takes a number of rows, not '%s'", arg);
+			argp_failure(state, EXIT_UNUSABLE, 0,
+				"--top takes a number of rows, not '%s'", arg);
 		a->top = (uint32_t)top;
 		return 0;
 	case KEY_THRESHOLD:
 		a->threshold = strtod(arg, &end);
 		if (end == arg || *end || !(a->threshold >= 0) || !isfinite(a->threshold))
-			argp_failure(state, EXIT_UNUSABLE, 0, "--threshold takes a number from 0 on, not '%s'",
-				arg);
+			argp_failure(state, EXIT_UNUSABLE, 0,
+				"--threshold takes a number from 0 on, not '%s'", arg);
 		return 0;
 	case KEY_JSON:
 		a->json = true;
@@ -89,7 +94,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case ARGP_KEY_ARG:
 		if (a->after)
-			argp_failure(state, EXIT_UNUSABLE, 0, "two tallies at a time, not '%s' as well", arg);
+			argp_failure(state, EXIT_UNUSABLE, 0,
+				"two tallies at a time, not '%s' as well", arg);
 		*(a->before ? &a->after : &a->before) = arg;
 		return 0;
 	case ARGP_KEY_END:
@@ -97,7 +103,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 			argp_failure(state, EXIT_UNUSABLE, 0,
 				"-o takes a file: standard output has the diff");
 		if (!a->after)
-			argp_failure(state, EXIT_UNUSABLE, 0, "two tallies, before and after; see --help");
+			argp_failure(state, EXIT_UNUSABLE, 0,
+				"two tallies, before and after; see --help");
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -108,18 +115,20 @@ static unsigned terminal_columns(void)
 {
 	struct winsize w;
 
-	return isatty(STDOUT_FILENO) && !ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) ? w.ws_col : TEXT_COLUMNS;
+	return isatty(STDOUT_FILENO) && !ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) ? w.ws_col
+									      : TEXT_COLUMNS;
 }
 
 static bool styled(void)
 {
 	const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
 
-	return isatty(STDOUT_FILENO) && !(no_color && *no_color) && !(term && !strcmp(term, "dumb"));
+	return isatty(STDOUT_FILENO) && !(no_color && *no_color) &&
+	       !(term && !strcmp(term, "dumb"));
 }
 
-static int show(const struct profile *before, const struct profile *after, const struct arguments *a,
-	struct error *e)
+static int show(const struct profile *before, const struct profile *after,
+	const struct arguments *a, struct error *e)
 {
 	struct diff d;
 
@@ -132,7 +141,8 @@ static int show(const struct profile *before, const struct profile *after, const
 }
 
 /* The flame graph has one metric: peak, unless another was asked for. */
-static int draw(const struct profile *before, const struct profile *after, const struct arguments *a)
+static int draw(
+	const struct profile *before, const struct profile *after, const struct arguments *a)
 {
 	enum profile_metric metric = a->by == DIFF_BY_ANY ? METRIC_PEAK : a->by;
 	struct output out;
@@ -184,7 +194,8 @@ static int compare(const struct tally *before, const struct tally *after, const 
 int cmd_diff(int argc, char **argv)
 {
 	static const struct argp argp = {options, parse, "BEFORE.tally AFTER.tally",
-		"Says what changed between two tallies: what grew, shrank, appeared and vanished, apart from what "
+		"Says what changed between two tallies: what grew, shrank, appeared and vanished, "
+		"apart from what "
 		"two runs of one build differ by.",
 		0, 0, 0};
 	struct arguments a = {.by = DIFF_BY_ANY, .top = DEFAULT_TOP, .threshold = 1};

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "cmd.h"
+#include "inventory.h"
 #include "patterns/pattern.h"
 #include "phases.h"
 #include "views/json.h"
@@ -21,11 +22,13 @@ enum key {
 	KEY_TOP,
 	KEY_JSON,
 	KEY_PHASE,
+	KEY_CATALOG,
 	KEY_DEBUG_FILE,
 };
 
 struct arguments {
 	const char *path;
+	const char *catalog;
 	const char **debug_files; /* NULL-terminated; room for every argument */
 	size_t n_debug_files;
 	enum profile_metric by;
@@ -44,6 +47,7 @@ static const struct argp_option options[] = {
 		"is what is live at its end",
 		0},
 	{"json", KEY_JSON, 0, 0, "Write JSON with exact figures", 0},
+	{"catalog", KEY_CATALOG, "FILE", 0, "Merge FILE over the built-in catalog", 0},
 	{"debug-file", KEY_DEBUG_FILE, "FILE", 0,
 		"Take symbols from FILE too, for the module with its build-id; may be repeated", 0},
 	{0},
@@ -78,6 +82,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case KEY_JSON:
 		a->json = true;
+		return 0;
+	case KEY_CATALOG:
+		a->catalog = arg;
 		return 0;
 	case KEY_DEBUG_FILE:
 		a->debug_files[a->n_debug_files++] = arg;
@@ -123,25 +130,33 @@ static int write_report(struct report *r, const struct profile *p, const struct 
 	const struct arguments *a, struct error *e)
 {
 	struct evidence v;
+	struct inventory inventory;
 	struct findings fs;
 	int ret;
 
 	if (evidence_init(&v, p, e))
 		return -1;
+	ret = inventory_init(&inventory, &v, c, e);
+	if (ret) {
+		evidence_release(&v);
+		return -1;
+	}
 	ret = patterns_find(&fs, &v, c, NULL, 0, e);
 	if (!ret) {
 		r->findings = &fs;
 		r->evidence = &v;
+		r->inventory = &inventory;
 		ret = a->json ? json_write(stdout, r, e)
 			      : text_write(stdout, r, terminal_columns(), styled(), e);
 		findings_release(&fs);
 	}
+	inventory_release(&inventory);
 	evidence_release(&v);
 	return ret;
 }
 
-static int report_phase(const struct phases *ph, const struct catalog *c,
-	const struct arguments *a, struct error *e)
+static int report_phase(const struct phases *ph, const struct catalog *c, const struct arguments *a,
+	struct error *e)
 {
 	struct profile p;
 	int ret;
@@ -175,11 +190,12 @@ static int report(const struct tally *t, const struct arguments *a, struct error
 	struct phases ph;
 	int ret = EXIT_UNWRITTEN;
 
-	if (catalog_init(&c, NULL, e))
-		return ret;
+	if (catalog_init(&c, a->catalog, e))
+		return EXIT_UNUSABLE;
 	if (!profile_init(&p, t, c.plumbing, e)) {
 		if (!phases_init(&ph, &p, e)) {
-			ret = a->phase ? report_phase(&ph, &c, a, e) : report_all(&p, &ph, &c, a, e);
+			ret = a->phase ? report_phase(&ph, &c, a, e)
+				       : report_all(&p, &ph, &c, a, e);
 			phases_release(&ph);
 		}
 		profile_release(&p);

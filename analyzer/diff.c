@@ -98,16 +98,19 @@ static int make_verdict(struct diff *d, const struct profile *before, const stru
 
 	if (rss->changed && same_heap)
 		n = asprintf(&d->verdict,
-			"RSS %s by %s while the live heap did not change: what differs is what the allocator "
+			"RSS %s by %s while the live heap did not change: what differs is what the "
+			"allocator "
 			"and the rest of the process keep, not what the program holds.%s",
 			went(rss), figure_bytes(a, by_how_much(rss)),
 			other ? " Another allocator serves it." : "");
 	else if (rss->known && !rss->changed && heap->changed)
-		n = asprintf(&d->verdict, "The live heap %s by %s while RSS did not change.", went(heap),
-			figure_bytes(a, by_how_much(heap)));
-	else if (rss->changed && heap->changed && (rss->after > rss->before) != (heap->after > heap->before))
+		n = asprintf(&d->verdict, "The live heap %s by %s while RSS did not change.",
+			went(heap), figure_bytes(a, by_how_much(heap)));
+	else if (rss->changed && heap->changed &&
+		 (rss->after > rss->before) != (heap->after > heap->before))
 		n = asprintf(&d->verdict, "RSS %s by %s while the live heap %s by %s.", went(rss),
-			figure_bytes(a, by_how_much(rss)), went(heap), figure_bytes(b, by_how_much(heap)));
+			figure_bytes(a, by_how_much(rss)), went(heap),
+			figure_bytes(b, by_how_much(heap)));
 	else if (slack->changed && same_heap)
 		n = asprintf(&d->verdict,
 			"Slack %s by %s while the live heap did not change: the allocator rounds "
@@ -128,13 +131,15 @@ static const struct report_module *find_module(const struct report *r, const cha
 }
 
 /* What was seen on one side only is no change of the program. */
-static int note_coverage(struct diff *d, const struct report *x, const struct report *y, const char *which)
+static int note_coverage(
+	struct diff *d, const struct report *x, const struct report *y, const char *which)
 {
 	for (uint32_t i = 0; i < x->n_modules; i++) {
 		const struct report_module *m = &x->modules[i], *o = find_module(y, m->name);
 		if (m->unseen && o && !o->unseen &&
-			add_note(d, "The allocations of %s were not seen %s: its rows are no change.", m->name,
-				which))
+			add_note(d,
+				"The allocations of %s were not seen %s: its rows are no change.",
+				m->name, which))
 			return -1;
 	}
 	return 0;
@@ -143,7 +148,8 @@ static int note_coverage(struct diff *d, const struct report *x, const struct re
 static int make_notes(struct diff *d, const struct report *b, const struct report *a)
 {
 	if (strcmp(b->summary.program, a->summary.program) &&
-		add_note(d, "The programs differ: %s before, %s after.", b->summary.program, a->summary.program))
+		add_note(d, "The programs differ: %s before, %s after.", b->summary.program,
+			a->summary.program))
 		return -1;
 	if (b->summary.end != a->summary.end &&
 		add_note(d, "The process %s was killed or still runs: one side is not whole.",
@@ -162,7 +168,8 @@ static uint64_t value(const struct diff_part *p, enum profile_metric m)
 	return totals_metric(&p->totals, m);
 }
 
-static bool counts(const struct diff *d, const struct diff_row *r, enum profile_metric m, bool elsewhere)
+static bool counts(
+	const struct diff *d, const struct diff_row *r, enum profile_metric m, bool elsewhere)
 {
 	if (d->by == DIFF_BY_ANY ? m > METRIC_COUNT : m != d->by)
 		return false;
@@ -183,7 +190,10 @@ static bool row_rank(const struct diff *d, struct diff_row *r, bool elsewhere)
 			continue;
 		r->share = share;
 		r->metric = m;
-		r->change = !b ? DIFF_APPEARED : !a ? DIFF_VANISHED : a > b ? DIFF_GREW : DIFF_SHRANK;
+		r->change = !b      ? DIFF_APPEARED
+			    : !a    ? DIFF_VANISHED
+			    : a > b ? DIFF_GREW
+				    : DIFF_SHRANK;
 	}
 	/* nothing at the peak, or nothing temporary, is not gone */
 	if (r->change == DIFF_APPEARED && value(&r->before, METRIC_COUNT))
@@ -196,7 +206,7 @@ static bool row_rank(const struct diff *d, struct diff_row *r, bool elsewhere)
 static int by_share(const void *a, const void *b)
 {
 	const struct diff_row *x = a, *y = b;
-	bool engine_x = x->unsteady > 0, engine_y = y->unsteady > 0;
+	bool engine_x = x->engine, engine_y = y->engine;
 
 	if (engine_x != engine_y) /* what JavaScript does comes after what this is about */
 		return engine_x ? 1 : -1;
@@ -230,7 +240,8 @@ static void make_rows(struct diff *d)
 			continue;
 		}
 		if (elsewhere && r->significance[METRIC_PEAK] > 1) {
-			uint64_t b = value(&r->before, METRIC_PEAK), a = value(&r->after, METRIC_PEAK);
+			uint64_t b = value(&r->before, METRIC_PEAK),
+				 a = value(&r->after, METRIC_PEAK);
 			d->n_elsewhere++;
 			d->elsewhere_bytes += (a > b ? a - b : b - a) / 2;
 		}
@@ -244,8 +255,8 @@ static void make_rows(struct diff *d)
 		qsort(d->rows, kept, sizeof(*d->rows), by_share);
 }
 
-int diff_init(struct diff *d, const struct profile *before, const struct profile *after, enum profile_metric by,
-	double threshold, struct error *e)
+int diff_init(struct diff *d, const struct profile *before, const struct profile *after,
+	enum profile_metric by, double threshold, struct error *e)
 {
 	struct report b, a;
 	int ret = -1;

@@ -34,20 +34,21 @@ struct diff_place {
 };
 
 struct diff_row {
-	char *name;  /* function, after's where there is one; "53,248 B" or "33 to 64 B" of a range of sizes */
-	char *brief; /* for people */
-	char *was;   /* the name before, where it moved; else NULL */
-	char *crate; /* of a function; else NULL */
-	char *module; /* file name */
-	bool sizes;  /* a range of sizes */
+	char *name; /* function, after's where there is one; "53,248 B" or "33 to 64 B" of a range of sizes */
+	char *brief;                   /* for people */
+	char *was;                     /* the name before, where it moved; else NULL */
+	char *crate;                   /* of a function; else NULL */
+	char *module;                  /* file name */
+	bool sizes;                    /* a range of sizes */
 	uint64_t min_bytes, max_bytes; /* of that range */
 	struct diff_place place;
 	struct diff_part before, after;
-	double unsteady;		/* share of itself that varies in any case: the JavaScript engine's */
-	double significance[METRIC_N];	/* change by what noise explains: above 1 it is real */
-	enum diff_change change;	/* in the metric it is ranked by */
-	enum profile_metric metric;	/* that one */
-	double share;			/* change by before's total (after's where that is greater) */
+	bool engine;     /* the JavaScript engine's */
+	double unsteady; /* share of itself that varies in any case: see diff_unsteady */
+	double significance[METRIC_N]; /* change by what noise explains: above 1 it is real */
+	enum diff_change change;       /* in the metric it is ranked by */
+	enum profile_metric metric;    /* that one */
+	double share; /* change by before's total (after's where that is greater) */
 };
 
 /* One of the lines on top: a figure of the whole process. */
@@ -60,23 +61,25 @@ struct diff_line {
 enum diff_line_index { DIFF_RSS, DIFF_HEAP, DIFF_OVERHEAD, DIFF_SLACK, DIFF_LINES };
 
 struct diff {
-	char *before, *after; /* paths of the tallies */
+	char *before, *after;   /* paths of the tallies */
 	enum profile_metric by; /* or DIFF_BY_ANY */
 	double threshold;
 	struct diff_line lines[DIFF_LINES];
 	char *verdict; /* one sentence on RSS, heap and allocator, or NULL where the lines need none */
-	char **notes;  /* what makes the two hard to compare, a sentence each */
+	char **notes; /* what makes the two hard to compare, a sentence each */
 	uint32_t n_notes;
 	struct totals total_before, total_after;
 
-	struct diff_row *rows; /* greatest change first, those of the JavaScript engine after all others */
+	struct diff_row
+		*rows; /* greatest change first, those of the JavaScript engine after all others */
 	uint32_t n_rows;
 	/* What is not in the rows: rows that changed less than noise explains, and their sums. */
 	uint32_t n_below;
 	struct totals below_before, below_after;
 	/* Rows that hold another amount at the peak but allocate, and hold on average, what they did. */
 	uint32_t n_elsewhere;
-	uint64_t elsewhere_bytes; /* half of what their peaks differ by: what one moment has and the other has not */
+	uint64_t
+		elsewhere_bytes; /* half of what their peaks differ by: what one moment has and the other has not */
 	uint32_t n_matched, n_moved; /* functions */
 };
 
@@ -84,25 +87,26 @@ struct diff {
  * by: a metric or DIFF_BY_ANY. threshold: how many times the difference of two runs of one build a change must be; 0
  * shows all. 0 or -1 (out of memory); *d needs no release then.
  */
-int diff_init(struct diff *d, const struct profile *before, const struct profile *after, enum profile_metric by,
-	double threshold, struct error *e);
+int diff_init(struct diff *d, const struct profile *before, const struct profile *after,
+	enum profile_metric by, double threshold, struct error *e);
 void diff_release(struct diff *d);
 
 /* ---- diff_noise.c ---- */
 
 /* Adds a bucket's figures to a part. curve: its live bytes along the timeline or NULL. */
-void diff_part_add(struct diff_part *to, const struct totals *bucket, const struct tally *t, const int64_t *curve);
+void diff_part_add(struct diff_part *to, const struct totals *bucket, const struct tally *t,
+	const int64_t *curve);
 void diff_part_merge(struct diff_part *to, const struct diff_part *from);
 /* Fills row->significance. */
-void diff_row_judge(struct diff_row *row, const struct totals *total_before, const struct totals *total_after,
-	double threshold);
+void diff_row_judge(struct diff_row *row, const struct totals *total_before,
+	const struct totals *total_after, double threshold);
 /* A peak that differs although the row allocates and holds the same: the peak was at another moment. */
 bool diff_row_elsewhere(const struct diff_row *row);
 /* Fills line->changed of RSS, heap, overhead and slack. */
 void diff_line_judge(struct diff_line *line, enum diff_line_index which, double threshold);
 
-/* diff_row.unsteady of a function of this crate in the engine's module, "" for any of it. */
-double diff_unsteady(const char *crate);
+/* diff_row.unsteady of a function of this crate ("": any), in the JavaScript engine's module or not. */
+double diff_unsteady(const char *crate, bool engine);
 
 /* ---- diff_match.c ---- */
 
@@ -120,7 +124,8 @@ struct diff_groups {
 	uint32_t *group_of[2];
 	uint32_t n_groups;
 };
-int diff_groups_init(struct diff_groups *g, const struct profile *before, const struct profile *after);
+int diff_groups_init(
+	struct diff_groups *g, const struct profile *before, const struct profile *after);
 void diff_groups_release(struct diff_groups *g);
 
 #endif

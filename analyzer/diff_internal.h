@@ -9,12 +9,12 @@ enum { BEFORE, AFTER, SIDES };
 
 /* A module as both sides have it; several of one name on one side are one. */
 struct diff_module {
-	char *key;		/* diff_name_module */
-	uint32_t index[SIDES];	/* in the tally, the one of most bytes; PROFILE_NONE: not there */
+	char *key;             /* diff_name_module */
+	uint32_t index[SIDES]; /* in the tally, the one of most bytes; PROFILE_NONE: not there */
 	uint64_t bytes[SIDES], unnamed_bytes[SIDES];
 	bool same_build; /* by build-id: addresses are the same */
-	bool sizes;	 /* most of it has no names on one side, and addresses differ */
-	bool host;	 /* the JavaScript engine is in it */
+	bool sizes;      /* most of it has no names on one side, and addresses differ */
+	bool host;       /* the JavaScript engine is in it */
 };
 
 struct diff_modules {
@@ -30,17 +30,19 @@ bool diff_by_sizes(const struct diff_modules *m, const struct profile *p, int si
 /* As diff_groups, and whether a group holds functions of other paths. */
 struct diff_names {
 	struct diff_groups groups;
-	uint32_t *first[SIDES]; /* by group: its function of most bytes on that side, or PROFILE_NONE */
+	uint32_t *first
+		[SIDES]; /* by group: its function of most bytes on that side, or PROFILE_NONE */
 	bool *moved;
 };
-int diff_names_init(struct diff_names *n, const struct diff_modules *m, const struct profile *const sides[SIDES]);
+int diff_names_init(struct diff_names *n, const struct diff_modules *m,
+	const struct profile *const sides[SIDES]);
 void diff_names_release(struct diff_names *n);
 
 /* Appends an empty row; NULL when out of memory. Pointers to other rows are void then. */
 struct diff_row *diff_row_new(struct diff *d);
 
 /* The rows of what is told by sizes. -1: out of memory. */
-int diff_match_sizes(struct diff *d, const struct diff_modules *m, const struct profile *const sides[SIDES],
-	const int64_t *const *curves[SIDES]);
+int diff_match_sizes(struct diff *d, const struct diff_modules *m,
+	const struct profile *const sides[SIDES], const int64_t *const *curves[SIDES]);
 
 #endif

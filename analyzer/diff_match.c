@@ -15,8 +15,10 @@
 
 #define NAME_MAX_BYTES (64u << 10)
 #define BRIEF_BYTES    73
-#define OTHER_BINDING  0.1 /* of all bytes: a module that is only on one side is compared to the other side's */
-#define SAME_ADDRESSES 0.8 /* of the functions without names: one build, where there is no build-id to tell */
+#define OTHER_BINDING                                                                              \
+	0.1 /* of all bytes: a module that is only on one side is compared to the other side's */
+#define SAME_ADDRESSES                                                                             \
+	0.8 /* of the functions without names: one build, where there is no build-id to tell */
 
 struct keyed {
 	char *key;
@@ -64,7 +66,8 @@ static void keyed_release(struct keyed **table)
 /* ---- modules ---- */
 
 /* Do the same addresses allocate on both sides? Those of two builds meet by chance only. */
-static bool same_addresses(const struct diff_modules *m, const struct profile *const sides[SIDES], uint32_t module)
+static bool same_addresses(
+	const struct diff_modules *m, const struct profile *const sides[SIDES], uint32_t module)
 {
 	struct keyed *table = NULL;
 	uint32_t n[SIDES] = {0, 0}, both = 0;
@@ -72,7 +75,8 @@ static bool same_addresses(const struct diff_modules *m, const struct profile *c
 
 	for (int s = 0; s < SIDES && !bad; s++)
 		for (uint32_t i = 0; i < sides[s]->n_blames && !bad; i++) {
-			const struct profile_function *f = &sides[s]->functions[sides[s]->blames[i].function];
+			const struct profile_function *f =
+				&sides[s]->functions[sides[s]->blames[i].function];
 			const char *at = f->unnamed ? strrchr(f->name, '+') : NULL;
 			if (!at || m->of[s][f->module] != module)
 				continue;
@@ -88,7 +92,8 @@ static bool same_addresses(const struct diff_modules *m, const struct profile *c
 	return !bad && most && both >= SAME_ADDRESSES * most;
 }
 
-static bool same_build(const struct diff_modules *m, const struct profile *const sides[SIDES], uint32_t module)
+static bool same_build(
+	const struct diff_modules *m, const struct profile *const sides[SIDES], uint32_t module)
 {
 	const struct ht_module *hm[SIDES];
 
@@ -150,7 +155,8 @@ int diff_modules_init(struct diff_modules *m, const struct profile *const sides[
 	bool bad = false, fresh;
 
 	*m = (struct diff_modules){0};
-	m->all = calloc(sides[0]->tally->n_modules + sides[1]->tally->n_modules + 1, sizeof(*m->all));
+	m->all = calloc(
+		sides[0]->tally->n_modules + sides[1]->tally->n_modules + 1, sizeof(*m->all));
 	for (int s = 0; s < SIDES; s++) {
 		m->of[s] = calloc((size_t)sides[s]->tally->n_modules + 1, sizeof(*m->of[s]));
 		bad |= !m->of[s];
@@ -165,14 +171,15 @@ int diff_modules_init(struct diff_modules *m, const struct profile *const sides[
 		for (uint32_t i = 1; i < sides[s]->tally->n_modules && !bad; i++) {
 			const struct ht_module *hm = &sides[s]->tally->modules[i];
 			struct keyed *k = keyed_find(&table,
-				diff_name_module(tally_string(sides[s]->tally, hm->path)), m->n, &fresh);
+				diff_name_module(tally_string(sides[s]->tally, hm->path)), m->n,
+				&fresh);
 			bad = !k;
 			if (bad)
 				break;
 			struct diff_module *x = &m->all[k->value];
 			if (fresh)
-				m->all[m->n++] = (struct diff_module){
-					.index = {PROFILE_NONE, PROFILE_NONE}};
+				m->all[m->n++] =
+					(struct diff_module){.index = {PROFILE_NONE, PROFILE_NONE}};
 			m->of[s][i] = k->value;
 			if (x->index[s] == PROFILE_NONE)
 				x->index[s] = i;
@@ -211,8 +218,8 @@ bool diff_by_sizes(const struct diff_modules *m, const struct profile *p, int si
 /* ---- functions ---- */
 
 /* What a function is called in a round; of a module that is told by sizes all are one. */
-static char *function_key(const struct diff_modules *m, const struct profile *p, int side, uint32_t f,
-	enum diff_name level)
+static char *function_key(const struct diff_modules *m, const struct profile *p, int side,
+	uint32_t f, enum diff_name level)
 {
 	uint32_t module = m->of[side][p->functions[f].module];
 	bool sizes = diff_by_sizes(m, p, side, f);
@@ -252,8 +259,8 @@ static int merge_round(struct builder *b, enum diff_name level)
 		if (b->root[i] != i || (b->has[0][i] && b->has[1][i]))
 			continue;
 		int s = b->has[AFTER][i];
-		struct keyed *k =
-			keyed_find(&table, function_key(b->m, b->sides[s], s, b->any[s][i], level), i, &fresh);
+		struct keyed *k = keyed_find(
+			&table, function_key(b->m, b->sides[s], s, b->any[s][i], level), i, &fresh);
 		bad = !k;
 		if (k)
 			k->has[s] = true;
@@ -285,7 +292,8 @@ static int first_round(struct builder *b)
 	for (int s = 0; s < SIDES; s++)
 		for (uint32_t f = 0; f < b->sides[s]->n_functions && !bad; f++) {
 			struct keyed *k = keyed_find(&table,
-				function_key(b->m, b->sides[s], s, f, DIFF_NAME_WRITTEN), g->n_groups, &fresh);
+				function_key(b->m, b->sides[s], s, f, DIFF_NAME_WRITTEN),
+				g->n_groups, &fresh);
 			bad = !k;
 			if (bad)
 				break;
@@ -298,7 +306,8 @@ static int first_round(struct builder *b)
 	return bad ? -1 : 0;
 }
 
-int diff_names_init(struct diff_names *n, const struct diff_modules *m, const struct profile *const sides[SIDES])
+int diff_names_init(struct diff_names *n, const struct diff_modules *m,
+	const struct profile *const sides[SIDES])
 {
 	size_t most = (size_t)sides[0]->n_functions + sides[1]->n_functions + 1;
 	struct builder b = {.n = n, .m = m, .sides = sides, .root = malloc(most * sizeof(*b.root))};
@@ -312,13 +321,15 @@ int diff_names_init(struct diff_names *n, const struct diff_modules *m, const st
 		b.has[s] = calloc(most, sizeof(bool));
 		b.any[s] = calloc(most, sizeof(uint32_t));
 		b.bytes[s] = calloc((size_t)sides[s]->n_functions + 1, sizeof(uint64_t));
-		bad |= !n->groups.group_of[s] || !n->first[s] || !b.has[s] || !b.any[s] || !b.bytes[s];
+		bad |= !n->groups.group_of[s] || !n->first[s] || !b.has[s] || !b.any[s] ||
+		       !b.bytes[s];
 	}
 	for (size_t i = 0; i < most && !bad; i++) {
 		b.root[i] = (uint32_t)i;
 		n->first[0][i] = n->first[1][i] = PROFILE_NONE;
 	}
-	bad = bad || first_round(&b) || merge_round(&b, DIFF_NAME_GENERIC) || merge_round(&b, DIFF_NAME_HOME);
+	bad = bad || first_round(&b) || merge_round(&b, DIFF_NAME_GENERIC) ||
+	      merge_round(&b, DIFF_NAME_HOME);
 	for (int s = 0; s < SIDES && !bad; s++) {
 		for (uint32_t i = 0; i < sides[s]->n_blames; i++)
 			b.bytes[s][sides[s]->blames[i].function] =
@@ -351,7 +362,8 @@ void diff_names_release(struct diff_names *n)
 	*n = (struct diff_names){0};
 }
 
-int diff_groups_init(struct diff_groups *g, const struct profile *before, const struct profile *after)
+int diff_groups_init(
+	struct diff_groups *g, const struct profile *before, const struct profile *after)
 {
 	const struct profile *const sides[SIDES] = {before, after};
 	struct diff_modules m;
@@ -418,13 +430,14 @@ static int name_row(struct diff_row *r, const struct diff_names *n, const struct
 	const struct tally *t = sides[s]->tally;
 	char brief[BRIEF_BYTES];
 
-	if (m->all[m->of[s][fn->module]].host)
-		r->unsteady = diff_unsteady(sides[s]->crates[fn->crate].name);
+	r->engine = m->all[m->of[s][fn->module]].host;
+	r->unsteady = diff_unsteady(sides[s]->crates[fn->crate].name, r->engine);
 	r->name = shown_name(sides[s], f);
 	rust_name_short(brief, sizeof(brief), r->name ? r->name : "");
 	r->brief = utf8_clean(brief, sizeof(brief));
 	r->crate = utf8_clean(sides[s]->crates[fn->crate].name, NAME_MAX_BYTES);
-	r->module = utf8_clean(base_name(tally_string(t, t->modules[fn->module].path)), NAME_MAX_BYTES);
+	r->module =
+		utf8_clean(base_name(tally_string(t, t->modules[fn->module].path)), NAME_MAX_BYTES);
 	if (n->moved[group]) {
 		r->was = shown_name(sides[BEFORE], n->first[BEFORE][group]);
 		if (!r->was)
@@ -436,7 +449,8 @@ static int name_row(struct diff_row *r, const struct diff_names *n, const struct
 static int match_names(struct diff *d, const struct diff_modules *m, const struct diff_names *n,
 	const struct profile *const sides[SIDES], const int64_t *const *curves[SIDES])
 {
-	uint32_t *row_of = calloc((size_t)n->groups.n_groups + 1, sizeof(*row_of)); /* + 1; 0: none yet */
+	uint32_t *row_of =
+		calloc((size_t)n->groups.n_groups + 1, sizeof(*row_of)); /* + 1; 0: none yet */
 	int ret = row_of ? 0 : -1;
 
 	for (int s = 0; s < SIDES; s++)
@@ -454,8 +468,8 @@ static int match_names(struct diff *d, const struct diff_modules *m, const struc
 				row_of[g] = d->n_rows;
 			}
 			struct diff_row *r = &d->rows[row_of[g] - 1];
-			diff_part_add(s == BEFORE ? &r->before : &r->after, &pb->totals, sides[s]->tally,
-				curves[s][b]);
+			diff_part_add(s == BEFORE ? &r->before : &r->after, &pb->totals,
+				sides[s]->tally, curves[s][b]);
 		}
 	free(row_of);
 	return ret;
@@ -478,7 +492,9 @@ int diff_match(struct diff *d, const struct profile *before, const struct profil
 	if (curves[0] && curves[1] && !diff_modules_init(&m, sides)) {
 		const int64_t *const *c[SIDES] = {curves[0], curves[1]};
 		if (!diff_names_init(&n, &m, sides))
-			ret = match_names(d, &m, &n, sides, c) || diff_match_sizes(d, &m, sides, c) ? -1 : 0;
+			ret = match_names(d, &m, &n, sides, c) || diff_match_sizes(d, &m, sides, c)
+				      ? -1
+				      : 0;
 		diff_names_release(&n);
 		diff_modules_release(&m);
 	}

@@ -8,7 +8,7 @@ enum diff_name {
 	 * the function it is in) and the version in icu_78. */
 	DIFF_NAME_WRITTEN,
 	DIFF_NAME_GENERIC, /* also without generic arguments, those of a trait's and its type's too */
-	DIFF_NAME_HOME,	   /* also without modules: crate, types and function are left */
+	DIFF_NAME_HOME,    /* also without modules: crate, types and function are left */
 	DIFF_NAME_LEVELS
 };
 

@@ -6,7 +6,8 @@
  *  - a floor, a share of the whole tally's figure: work that threads split differently from run to run;
  *  - what its own blocks scatter by if each came or went independently, the root of the sum of their squared sizes:
  *    much for a few doubling tables, next to nothing for a hundred thousand nodes. At most a part of the row itself;
- *  - for the JavaScript engine's rows a part in any case: it compiles and collects by time.
+ *  - for the JavaScript engine's rows a part in any case: it compiles and collects by time; so for the loader's, which
+ *    keeps something for each thread.
  */
 #include <math.h>
 #include <string.h>
@@ -29,24 +30,25 @@ static const double least[METRIC_N] = {
 	[METRIC_TEMPORARY] = 32,
 	[METRIC_LEAKED] = 4096,
 };
-#define SCATTER	    2.0
-#define SCATTER_CAP 0.4
+#define SCATTER            2.0
+#define SCATTER_CAP        0.4
+#define UNSTEADY_LOADER    0.9
 #define UNSTEADY_COLLECTOR 0.6
-#define UNSTEADY_ENGINE 0.1
-#define HELD	    0.4 /* of a change at the peak: held on average, too */
-#define HELD_VARY   0.1
-#define FOLLOWED    0.5
-#define FOLLOWED_ALIKE 0.2
-#define BYTES_VARY  0.02
+#define UNSTEADY_ENGINE    0.1
+#define HELD               0.4 /* of a change at the peak: held on average, too */
+#define HELD_VARY          0.1
+#define FOLLOWED           0.5
+#define FOLLOWED_ALIKE     0.2
+#define BYTES_VARY         0.02
 
-/* The lines on top: shares of the greater side, and bytes. */
+/* The lines on top, of the greater side: a share, and once more a share but at most so many bytes. */
 static const struct {
-	double share, bytes;
+	double share, more, most_bytes;
 } line_noise[DIFF_LINES] = {
-	[DIFF_RSS] = {0.08, 4e6},
-	[DIFF_HEAP] = {0.06, 65536},
-	[DIFF_OVERHEAD] = {0.30, 8e6},
-	[DIFF_SLACK] = {0.06, 65536},
+	[DIFF_RSS] = {0.09, 0.1, 22e6}, /* what an allocator gives back, and when */
+	[DIFF_HEAP] = {0.06, 0, 0},
+	[DIFF_OVERHEAD] = {0.40, 0, 0}, /* at the peak: the moment counts */
+	[DIFF_SLACK] = {0.06, 0, 0},
 };
 
 static double at_least_0(int64_t v)
@@ -60,7 +62,8 @@ static double square(double bytes, double n)
 	return n > 0 ? bytes * bytes / n : 0;
 }
 
-void diff_part_add(struct diff_part *to, const struct totals *b, const struct tally *t, const int64_t *curve)
+void diff_part_add(
+	struct diff_part *to, const struct totals *b, const struct tally *t, const int64_t *curve)
 {
 	double n = (double)totals_metric(b, METRIC_COUNT);
 
@@ -93,14 +96,20 @@ void diff_part_merge(struct diff_part *to, const struct diff_part *from)
 	to->followed_bytes += from->followed_bytes;
 }
 
-double diff_unsteady(const char *crate)
+double diff_unsteady(const char *crate, bool engine)
 {
+	/* what the loader keeps for each thread: as much as threads met modules */
+	if (!strncmp(crate, "ld-linux", 8) || !strncmp(crate, "ld-musl", 7))
+		return UNSTEADY_LOADER;
+	if (!engine)
+		return 0;
 	/* V8's marking work lists, and the collector of the host's C++ objects */
-	return !strcmp(crate, "heap") || !strcmp(crate, "cppgc") ? UNSTEADY_COLLECTOR : UNSTEADY_ENGINE;
+	return !strcmp(crate, "heap") || !strcmp(crate, "cppgc") ? UNSTEADY_COLLECTOR
+								 : UNSTEADY_ENGINE;
 }
 
-void diff_row_judge(struct diff_row *row, const struct totals *total_before, const struct totals *total_after,
-	double threshold)
+void diff_row_judge(struct diff_row *row, const struct totals *total_before,
+	const struct totals *total_after, double threshold)
 {
 	for (int m = 0; m < METRIC_N; m++) {
 		enum profile_metric metric = (enum profile_metric)m;
@@ -108,12 +117,16 @@ void diff_row_judge(struct diff_row *row, const struct totals *total_before, con
 		double a = (double)totals_metric(&row->after.totals, metric);
 		double whole = fmax((double)totals_metric(total_before, metric),
 			(double)totals_metric(total_after, metric));
-		double scatter = SCATTER * sqrt(fmax(row->before.squares[m], row->after.squares[m]));
-		double noise = fmax(floors[m] * whole, least[m]) + fmin(scatter, SCATTER_CAP * fmax(a, b));
+		double scatter =
+			SCATTER * sqrt(fmax(row->before.squares[m], row->after.squares[m]));
+		double noise =
+			fmax(floors[m] * whole, least[m]) + fmin(scatter, SCATTER_CAP * fmax(a, b));
 		noise += row->unsteady * fmax(a, b);
 		double change = fabs(a - b);
 		/* with a threshold of 0 every difference counts */
-		row->significance[m] = !change ? 0 : threshold > 0 ? change / (noise * threshold) : INFINITY;
+		row->significance[m] = !change         ? 0
+				       : threshold > 0 ? change / (noise * threshold)
+						       : INFINITY;
 	}
 }
 
@@ -139,21 +152,28 @@ bool diff_row_elsewhere(const struct diff_row *row)
 {
 	const struct totals *b = &row->before.totals, *a = &row->after.totals;
 	double peak = (double)totals_metric(a, METRIC_PEAK) - (double)totals_metric(b, METRIC_PEAK);
-	double bytes = (double)totals_metric(a, METRIC_BYTES) - (double)totals_metric(b, METRIC_BYTES);
-	double leaked = (double)totals_metric(a, METRIC_LEAKED) - (double)totals_metric(b, METRIC_LEAKED);
-	double held = held_change(row), held_most = fmax(row->after.held_bytes, row->before.held_bytes);
+	double bytes =
+		(double)totals_metric(a, METRIC_BYTES) - (double)totals_metric(b, METRIC_BYTES);
+	double leaked =
+		(double)totals_metric(a, METRIC_LEAKED) - (double)totals_metric(b, METRIC_LEAKED);
+	double held = held_change(row),
+	       held_most = fmax(row->after.held_bytes, row->before.held_bytes);
 	double sign = peak < 0 ? -1 : 1;
 
 	/* what explains it must be of its order, and more than the row's own figures vary by */
-	double bytes_most = fmax((double)totals_metric(a, METRIC_BYTES), (double)totals_metric(b, METRIC_BYTES));
-	return bytes * sign < fmax(fabs(peak) / 2, BYTES_VARY * bytes_most) && leaked * sign < fabs(peak) / 2 &&
+	double bytes_most = fmax(
+		(double)totals_metric(a, METRIC_BYTES), (double)totals_metric(b, METRIC_BYTES));
+	return bytes * sign < fmax(fabs(peak) / 2, BYTES_VARY * bytes_most) &&
+	       leaked * sign < fabs(peak) / 2 &&
 	       held * sign < fmax(fabs(peak) * HELD, HELD_VARY * held_most);
 }
 
 void diff_line_judge(struct diff_line *line, enum diff_line_index which, double threshold)
 {
 	double b = (double)line->before, a = (double)line->after;
-	double noise = fmax(line_noise[which].share * fmax(a, b), line_noise[which].bytes);
+	double most = fmax(a, b);
+	double noise = line_noise[which].share * most +
+		       fmin(line_noise[which].more * most, line_noise[which].most_bytes);
 
 	line->changed = line->known && fabs(a - b) > noise * threshold;
 }

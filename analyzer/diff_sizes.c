@@ -17,13 +17,14 @@
 #include "views/utf8.h"
 
 #define ALIGN_MAX_CELLS (1u << 20)
-#define ALIKE		0.5 /* counts of call-sites that may be one: smaller by greater, in order */
-#define ALIKE_ANYWHERE	0.8 /* out of order */
-#define FEW		16 /* blocks of a class over the run, on both sides: tables, whose sizes follow the moment */
-#define TABLE_BYTES	4096
-#define RESIZED		0.5  /* smaller by greater size of blocks that may be one type */
-#define SAME_COUNT	0.95 /* smaller by greater change of their counts */
-#define EXPLAINS	0.6 /* of a class's change: a place that is worth naming */
+#define ALIKE           0.5 /* counts of call-sites that may be one: smaller by greater, in order */
+#define ALIKE_ANYWHERE  0.8 /* out of order */
+#define FEW                                                                                        \
+	16 /* blocks of a class over the run, on both sides: tables, whose sizes follow the moment */
+#define TABLE_BYTES 4096
+#define RESIZED     0.5  /* smaller by greater size of blocks that may be one type */
+#define SAME_COUNT  0.95 /* smaller by greater change of their counts */
+#define EXPLAINS    0.6  /* of a class's change: a place that is worth naming */
 
 /* A call-site (function) of one side in one size class. */
 struct item {
@@ -144,7 +145,9 @@ static double ratio(double a, double b)
 
 static double lifetime(const struct item *i)
 {
-	return i->part.totals.frees ? (double)i->part.totals.lifetime_ticks / (double)i->part.totals.frees : 0;
+	return i->part.totals.frees
+		       ? (double)i->part.totals.lifetime_ticks / (double)i->part.totals.frees
+		       : 0;
 }
 
 /* 0: not the same call-site. */
@@ -164,7 +167,8 @@ static void align_in_order(struct sizer *z, uint32_t first, uint32_t n, uint32_t
 {
 	struct item *b = &z->items[first], *a = b + n;
 	size_t width = (size_t)m + 1;
-	double *best = (n + 1) * width <= ALIGN_MAX_CELLS ? calloc((n + 1) * width, sizeof(*best)) : NULL;
+	double *best =
+		(n + 1) * width <= ALIGN_MAX_CELLS ? calloc((n + 1) * width, sizeof(*best)) : NULL;
 
 	if (!best)
 		return; /* the round without order has to do */
@@ -199,9 +203,9 @@ static void align_anywhere(struct sizer *z, uint32_t first, uint32_t n, uint32_t
 		if (z->items[i].partner >= 0)
 			continue;
 		for (uint32_t j = first + n; j < first + n + m; j++) {
-			double like = z->items[j].partner < 0 &&
-						      ratio(count_of(&z->items[i]), count_of(&z->items[j])) >=
-							      ALIKE_ANYWHERE
+			double like = z->items[j].partner < 0 && ratio(count_of(&z->items[i]),
+									 count_of(&z->items[j])) >=
+									 ALIKE_ANYWHERE
 					      ? likeness(&z->items[i], &z->items[j])
 					      : 0;
 			if (like > most) {
@@ -217,15 +221,16 @@ static void align_anywhere(struct sizer *z, uint32_t first, uint32_t n, uint32_t
 
 static double change_in(const struct diff_part *b, const struct diff_part *a, enum profile_metric m)
 {
-	return (a ? (double)totals_metric(&a->totals, m) : 0) - (b ? (double)totals_metric(&b->totals, m) : 0);
+	return (a ? (double)totals_metric(&a->totals, m) : 0) -
+	       (b ? (double)totals_metric(&b->totals, m) : 0);
 }
 
 /*
  * The items, one of each side or one alone, that are most of a class's change by the metric. -1 in both: it is spread
  * over several.
  */
-static void explain(struct sizer *z, uint32_t first, uint32_t n, uint32_t m, const struct diff_row *row,
-	enum profile_metric by, int64_t found[SIDES])
+static void explain(struct sizer *z, uint32_t first, uint32_t n, uint32_t m,
+	const struct diff_row *row, enum profile_metric by, int64_t found[SIDES])
 {
 	double change = change_in(&row->before, &row->after, by), most = 0;
 
@@ -302,7 +307,8 @@ static struct diff_row *row_of_place(struct sizer *z, const int64_t found[SIDES]
 
 	for (int s = 0; s < SIDES; s++)
 		at.function[s] = found[s] < 0 ? PROFILE_NONE : z->items[found[s]].function;
-	for (uint32_t i = z->first_row; i < z->d->n_rows && (found[0] >= 0 || found[1] >= 0) && !fixed; i++)
+	for (uint32_t i = z->first_row;
+		i < z->d->n_rows && (found[0] >= 0 || found[1] >= 0) && !fixed; i++)
 		if (!memcmp(&z->places[i - z->first_row], &at, sizeof(at)))
 			return &z->d->rows[i];
 	struct diff_row *r = diff_row_new(z->d);
@@ -329,8 +335,8 @@ static uint64_t fixed_bytes(const struct sizer *z, const int64_t found[SIDES])
  * One class that changed by itself. Where blocks of one size explain it the row is of that size, and the rest of the
  * class goes to the row `rest`.
  */
-static int class_row(struct sizer *z, uint32_t first, uint32_t n, uint32_t m, const struct diff_row *judged,
-	uint32_t rest)
+static int class_row(struct sizer *z, uint32_t first, uint32_t n, uint32_t m,
+	const struct diff_row *judged, uint32_t rest)
 {
 	int64_t found[SIDES];
 
@@ -389,8 +395,10 @@ static struct diff_row *resized_to(struct sizer *z, const struct diff_row *r)
 
 	for (uint32_t i = z->first_row; i < z->d->n_rows; i++) {
 		struct diff_row *o = &z->d->rows[i];
-		double sizes = ratio((double)(r->min_bytes + r->max_bytes), (double)(o->min_bytes + o->max_bytes));
-		if (o == r || o->name || count_change(r) >= 0 || count_change(o) <= 0 || !stands_out(z->d, o) ||
+		double sizes = ratio((double)(r->min_bytes + r->max_bytes),
+			(double)(o->min_bytes + o->max_bytes));
+		if (o == r || o->name || count_change(r) >= 0 || count_change(o) <= 0 ||
+			!stands_out(z->d, o) ||
 			ratio(-count_change(r), count_change(o)) < SAME_COUNT || sizes < nearest)
 			continue;
 		best = o;
@@ -426,12 +434,14 @@ static int finish_rows(struct sizer *z, uint32_t module)
 	for (uint32_t i = z->first_row; i < z->d->n_rows; i++) {
 		struct diff_row *r = &z->d->rows[i];
 		r->sizes = true;
-		r->unsteady = x->host ? diff_unsteady("") : 0;
+		r->engine = x->host;
+		r->unsteady = diff_unsteady("", x->host);
 		diff_row_judge(r, &z->d->total_before, &z->d->total_after, z->d->threshold);
 	}
 	for (uint32_t i = z->first_row; i < z->d->n_rows; i++) {
 		struct diff_row *r = &z->d->rows[i];
-		struct diff_row *o = z->d->threshold > 0 && stands_out(z->d, r) ? resized_to(z, r) : NULL;
+		struct diff_row *o =
+			z->d->threshold > 0 && stands_out(z->d, r) ? resized_to(z, r) : NULL;
 		if (!o)
 			continue;
 		r->name = sizes_name(r, o);
@@ -485,10 +495,10 @@ static int module_rows(struct sizer *z, uint32_t first, uint32_t end)
 
 	z->first_row = z->d->n_rows;
 	for (uint32_t i = first, next; i < end; i = next) {
-		struct diff_row judged = {
-			.unsteady = z->m->all[module].host ? diff_unsteady("") : 0};
+		struct diff_row judged = {.unsteady = diff_unsteady("", z->m->all[module].host)};
 		uint32_t n = 0;
-		for (next = i; next < end && z->items[next].size_class == z->items[i].size_class; next++)
+		for (next = i; next < end && z->items[next].size_class == z->items[i].size_class;
+			next++)
 			n += z->items[next].side == BEFORE;
 		add_items(&judged, &z->items[i], next - i);
 		diff_row_judge(&judged, &z->d->total_before, &z->d->total_after, z->d->threshold);
@@ -513,8 +523,8 @@ static int module_rows(struct sizer *z, uint32_t first, uint32_t end)
 	return finish_rows(z, module);
 }
 
-int diff_match_sizes(struct diff *d, const struct diff_modules *m, const struct profile *const sides[SIDES],
-	const int64_t *const *curves[SIDES])
+int diff_match_sizes(struct diff *d, const struct diff_modules *m,
+	const struct profile *const sides[SIDES], const int64_t *const *curves[SIDES])
 {
 	struct sizer z = {.d = d, .m = m, .sides = sides};
 	int ret = collect(&z, curves);
@@ -523,7 +533,8 @@ int diff_match_sizes(struct diff *d, const struct diff_modules *m, const struct 
 	if (!z.places)
 		ret = -1;
 	for (uint32_t i = 0, next; i < z.n_items && !ret; i = next) {
-		for (next = i; next < z.n_items && z.items[next].module == z.items[i].module; next++)
+		for (next = i; next < z.n_items && z.items[next].module == z.items[i].module;
+			next++)
 			;
 		ret = module_rows(&z, i, next);
 	}

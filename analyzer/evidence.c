@@ -138,6 +138,8 @@ int evidence_init(struct evidence *v, const struct profile *p, struct error *e)
 	uint32_t n = 0;
 
 	*v = (struct evidence){.profile = p};
+	if (phases_init(&v->phases, p, e))
+		return -1;
 	v->names = calloc(1, sizeof(*v->names));
 	v->bucket_order = malloc(((size_t)t->n_buckets + 1) * sizeof(*v->bucket_order));
 	v->bucket_group = malloc(((size_t)t->n_buckets + 1) * sizeof(*v->bucket_group));
@@ -181,6 +183,7 @@ void evidence_release(struct evidence *v)
 	if (v->names)
 		names_release(v->names);
 	free(v->names);
+	phases_release(&v->phases);
 	free(v->groups);
 	free(v->bucket_order);
 	free(v->bucket_group);

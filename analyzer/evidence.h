@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "phases.h"
 #include "profile.h"
 
 enum container {
@@ -105,7 +106,7 @@ struct group {
 	/* when: live bytes at each point of the timeline, header.n_points of them; NULL: not followed, too small */
 	const int64_t *curve;
 
-	/* live bytes at the end of each phase, tally.n_marks of them; NULL: the host made no marks */
+	/* live bytes at the end of each phase, evidence.phases.n of them; NULL where there is one phase only */
 	const int64_t *phase_ends;
 
 	/* sampled facts; 0 and NULL: unknown */
@@ -116,6 +117,7 @@ struct group {
 
 struct evidence {
 	const struct profile *profile;
+	struct phases phases;
 	struct group *groups; /* most bytes at the peak first, then most requested */
 	uint32_t n_groups;
 	uint32_t *bucket_order; /* bucket numbers by group */

@@ -40,12 +40,13 @@ static uint64_t request_percentile(
 
 /*
  * RawVec::grow_one from empty reserves 8 elements of one byte, 4 of up to 1024, else 1 (MIN_NON_ZERO_CAP in
- * alloc/src/raw_vec). A first allocation of 8 bytes can be 8 or 4 elements, one of 1025 to 4096 bytes 4 or 1.
+ * alloc/src/raw_vec). A first allocation of 8 bytes can be 8 or 4 elements, one of 1025 to 4096 bytes 4 or 1; a larger
+ * one can be a reserve.
  */
 static uint32_t first_growth_bytes(uint64_t first)
 {
 	if (first > VEC_FIRST_ITEMS * VEC_SMALL_BYTES)
-		return first <= UINT32_MAX ? (uint32_t)first : 0;
+		return 0;
 	if (first > VEC_SMALL_BYTES || first == 8 || first % VEC_FIRST_ITEMS)
 		return 0;
 	return (uint32_t)(first / VEC_FIRST_ITEMS);
@@ -181,32 +182,76 @@ void group_fill(struct evidence *v, struct group *g, bool grows_vec, double tick
 		g->element_bytes = first_growth_bytes(first);
 }
 
-/* Per bucket its rows go by mark; a mark without one has the next row's value, or what the bucket holds at the end. */
+/* Does a bucket's curve say what the bucket held? Not all threads' records need have been followed. */
+static bool *curves_telling(const struct tally *t)
+{
+	bool *telling = calloc((size_t)t->n_buckets + 1, sizeof(*telling));
+	uint32_t at = 0;
+
+	for (uint32_t i = 0; i < t->n_points; i++)
+		if (t->points[i].live_bytes > t->points[at].live_bytes)
+			at = i;
+	for (uint32_t i = 0; telling && t->n_points && i < t->n_curves; i++) {
+		int64_t there = t->counters[t->curves[i].bucket].peak_bytes;
+		telling[t->curves[i].bucket] =
+			2 * (double)t->curves[i].live_bytes[at] > (double)there;
+	}
+	return telling;
+}
+
+/* When its blocks were freed, on average, if they were allocated evenly until then. */
+static uint64_t freed_ticks(const struct ht_counters *c, uint64_t first_ticks, uint64_t until_ticks)
+{
+	uint64_t middle = first_ticks + evidence_less(until_ticks, first_ticks) / 2;
+	uint64_t life = c->frees ? c->lifetime_ticks / c->frees : UINT64_MAX;
+
+	return life < UINT64_MAX - middle ? middle + life : UINT64_MAX;
+}
+
+/*
+ * Marked phases are exact. In told ones a bucket without a curve is taken to hold what it held at the peak from the
+ * phase it belongs to until its blocks were freed, which is after the peak, and then what it held in the end.
+ */
 int evidence_phases(struct evidence *v)
 {
 	const struct tally *t = v->profile->tally;
-	uint32_t n = t->n_marks, row = 0;
+	uint32_t n = v->phases.n;
+	bool *telling;
 
 	if (n < 2)
 		return 0;
+	telling = curves_telling(t);
 	v->phase_ends = calloc((size_t)v->n_groups * n + 1, sizeof(*v->phase_ends));
-	if (!v->phase_ends)
+	if (!v->phase_ends || !telling) {
+		free(telling);
 		return -1;
+	}
 	for (uint32_t b = 0; b < t->n_buckets; b++) {
-		uint32_t first = row, at = v->bucket_group[b];
-		while (row < t->n_phases && t->phases[row].counters == b)
-			row++;
+		uint32_t at = v->bucket_group[b];
+		uint64_t freed = 0;
+		bool begun = false;
 		if (at == PROFILE_NONE)
 			continue;
 		int64_t *ends = v->phase_ends + (size_t)at * n;
 		v->groups[at].phase_ends = ends;
-		for (uint32_t mark = 1; mark <= n; mark++) {
-			while (first < row && t->phases[first].mark < mark)
-				first++;
-			int64_t live = first < row ? t->phases[first].live_bytes
-						   : t->counters[b].live_bytes;
-			ends[mark - 1] = (int64_t)((uint64_t)ends[mark - 1] + (uint64_t)live);
+		for (uint32_t i = 0; i < n; i++) {
+			struct totals x;
+			phases_bucket(&v->phases, i, b, &x);
+			if (x.allocs && !begun) {
+				begun = true;
+				freed = freed_ticks(&t->counters[b], t->buckets[b].first_ticks,
+					v->phases.all[i].end_ticks);
+			}
+			if (v->phases.estimated && !telling[b])
+				x.live_bytes = !begun ? 0
+					       : v->phases.all[i].end_ticks <= freed ||
+							       v->phases.all[i].start_ticks <=
+								       t->header.peak_ticks
+						       ? t->counters[b].peak_bytes
+						       : t->counters[b].live_bytes;
+			ends[i] = (int64_t)((uint64_t)ends[i] + (uint64_t)x.live_bytes);
 		}
 	}
+	free(telling);
 	return 0;
 }

@@ -21,6 +21,7 @@ static const struct {
 	{"flame", cmd_flame, "a tally as flame graph or folded stacks"},
 	{"diff", cmd_diff, "what changed between two tallies"},
 	{"check", cmd_check, "whether a tally keeps to a budget, for CI"},
+	{"scale", cmd_scale, "run at several sizes, and project the memory to another"},
 	{"scan", cmd_scan, "which allocator a file has linked in, and whether it can be adopted"},
 	{"finish", cmd_finish, "name and compress the tally of a shim preloaded by hand"},
 };

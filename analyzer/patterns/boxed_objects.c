@@ -7,7 +7,14 @@
 #include "blocks.h"
 #include "list.h"
 
-enum limit { MIN_OBJECTS, MIN_ALIVE_SHARE, MAX_OBJECT_BYTES, ARENA_CHUNK_BYTES, MIN_ARENA_SHARE };
+enum limit {
+	MIN_OBJECTS,
+	MIN_ALIVE_SHARE,
+	MAX_OBJECT_BYTES,
+	ARENA_CHUNK_BYTES,
+	MIN_ARENA_SHARE,
+	MIN_TIMED_CALLS
+};
 
 static uint64_t peak_count(const struct group *g)
 {
@@ -76,7 +83,7 @@ static void report(
 	f->saving.peak_bytes = (uint64_t)(o.slack_bytes + o.header_bytes + 0.5);
 	double chunks = 1 + bytes / limits[ARENA_CHUNK_BYTES];
 	f->saving.allocs = objects > chunks ? (uint64_t)(objects - chunks) : 0;
-	if (g->timed_calls) {
+	if (g->timed_calls && (double)g->timed_calls >= limits[MIN_TIMED_CALLS]) {
 		double each = (double)g->timed_ns / (double)g->timed_calls;
 		f->saving.time_ns = (uint64_t)(each * (objects + (double)g->totals.frees));
 		f->saving.timed = true;
@@ -101,6 +108,7 @@ const struct pattern pattern_boxed_objects = {
 		[MIN_ALIVE_SHARE] = "min_alive_share",
 		[MAX_OBJECT_BYTES] = "max_object_bytes",
 		[ARENA_CHUNK_BYTES] = "arena_chunk_bytes",
-		[MIN_ARENA_SHARE] = "min_arena_share"},
+		[MIN_ARENA_SHARE] = "min_arena_share",
+		[MIN_TIMED_CALLS] = "min_timed_calls"},
 	.find = find,
 };

@@ -78,11 +78,9 @@ static void report(const struct evidence *v, const double *limits, struct findin
 	struct finding *f = findings_add(out, g);
 	struct map_names names;
 
-	finding_figure(
-		out, f, "allocs", "allocations", UNIT_COUNT, (double)g->totals.allocs);
+	finding_figure(out, f, "allocs", "allocations", UNIT_COUNT, (double)g->totals.allocs);
 	finding_figure(out, f, "temporary", "of them temporary", UNIT_COUNT, (double)temporary(g));
-	finding_figure(
-		out, f, "bytes", "bytes in all", UNIT_BYTES, (double)g->totals.alloc_bytes);
+	finding_figure(out, f, "bytes", "bytes in all", UNIT_BYTES, (double)g->totals.alloc_bytes);
 	finding_figure(out, f, "p50_bytes", "size, median", UNIT_BYTES, (double)g->p50_bytes);
 	finding_figure(out, f, "max_bytes", "largest", UNIT_BYTES, (double)g->max_bytes);
 	finding_figure(

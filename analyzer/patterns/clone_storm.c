@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Clones that stay what they were cloned from. Rests on Clone::clone in the stack, and on sampled contents: where many of
- * the freed blocks were equal, one thing was cloned again and again and nobody changed it. Text and numbers compare;
- * of a clone that holds pointers the samples say nothing, because those differ.
+ * the freed blocks were equal, one thing was cloned again and again and nobody changed it. Blocks that hold pointers
+ * differ whatever they are clones of, so that they are judged by the texts that were cloned with them.
  */
 #include <stdlib.h>
 
@@ -18,7 +18,8 @@ struct storm {
 	uint64_t clones;           /* the most that one statement made */
 	uint64_t allocs, bytes, temporary;
 	double peak_bytes;
-	struct duplicates equal;
+	uint64_t sampled, texts_sampled;
+	struct duplicates equal; /* of what can be compared: text, and blocks that turn out equal */
 };
 
 static bool is_text(const struct group *g)
@@ -26,7 +27,8 @@ static bool is_text(const struct group *g)
 	return g->container == CONTAINER_STRING;
 }
 
-static void storm_add(struct storm *s, const struct evidence *v, const struct group *g)
+static void storm_add(
+	struct storm *s, const struct evidence *v, const struct group *g, const double *limits)
 {
 	struct duplicates d;
 
@@ -38,6 +40,12 @@ static void storm_add(struct storm *s, const struct evidence *v, const struct gr
 	s->temporary += g->totals.temporary;
 	s->peak_bytes += g->totals.peak_bytes > 0 ? (double)g->totals.peak_bytes : 0;
 	group_duplicates(v, g, &d);
+	s->sampled += d.sampled;
+	if (is_text(g))
+		s->texts_sampled += d.sampled;
+	else if (!((double)d.sampled >= limits[MIN_SAMPLES] &&
+			 d.spare >= limits[MIN_SHARE] * d.blocks))
+		return;
 	s->equal.sampled += d.sampled;
 	s->equal.blocks += d.blocks;
 	s->equal.spare += d.spare;
@@ -76,10 +84,11 @@ static void report_equal(struct findings *out, struct finding *f, const struct s
 	f->saving.peak_bytes = peak > 0 ? (uint64_t)peak : 0;
 	f->saving.allocs = (uint64_t)(share * (double)s->allocs + 0.5);
 	f->fix = is_text(s->group) ? "share-text" : "share";
-	f->confidence = CONFIDENCE_HIGH;
+	bool most = s->equal.blocks >= 0.5 * (double)s->allocs;
+	f->confidence = most ? CONFIDENCE_HIGH : CONFIDENCE_MEDIUM;
 	finding_why(out, f,
-		"Clone::clone is in the stack, and of %llu freed clones most were equal",
-		(unsigned long long)s->equal.sampled);
+		"Clone::clone is in the stack, and of %llu freed blocks%s most were equal",
+		(unsigned long long)s->equal.sampled, most ? "" : " that can be compared");
 }
 
 static void report(
@@ -91,7 +100,7 @@ static void report(
 
 	if ((double)s->clones < limits[MIN_CLONES] && (double)s->bytes < limits[MIN_CLONED_BYTES])
 		return;
-	if (sampled && !equal && is_text(s->group))
+	if (!equal && (double)s->texts_sampled >= limits[MIN_SAMPLES])
 		return;
 	struct finding *f = findings_add(out, s->group);
 	put_figures(out, f, v, s);
@@ -106,16 +115,11 @@ static void report(
 	f->saving.allocs = s->allocs;
 	f->fix = "look";
 	f->confidence = CONFIDENCE_LOW;
-	if (sampled)
-		finding_why(out, f,
-			"Clone::clone is in the stack; the sampled clones differ, as they do where "
-			"they "
-			"hold pointers");
-	else
-		finding_why(out, f,
-			"Clone::clone is in the stack; no contents were sampled here, so it is not "
-			"known "
-			"whether the clones stay equal");
+	finding_why(out, f, "Clone::clone is in the stack; %s",
+		(double)s->sampled >= limits[MIN_SAMPLES]
+			? "the sampled clones differ, as they do where they hold pointers"
+			: "no contents were sampled: it is not known whether the clones stay "
+			  "equal");
 }
 
 static void find(const struct evidence *v, const double *limits, struct findings *out)
@@ -134,10 +138,10 @@ static void find(const struct evidence *v, const double *limits, struct findings
 		if (g->clone == PROFILE_NONE || !g->totals.allocs)
 			continue;
 		if (!p->functions[g->clone].plumbing) {
-			storm_add(&own[g->clone], v, g);
+			storm_add(&own[g->clone], v, g, limits);
 			continue;
 		}
-		storm_add(&one, v, g);
+		storm_add(&one, v, g, limits);
 		report(out, v, &one, limits);
 	}
 	for (uint32_t i = 0; i < p->n_functions; i++)

@@ -16,6 +16,7 @@
 	X(map_regrowth) \
 	X(map_per_object) \
 	X(tiny_map) \
+	X(late_release) \
 	X(churn) \
 	X(padded_or_empty) \
 	X(clone_storm) \

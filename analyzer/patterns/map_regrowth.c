@@ -9,10 +9,10 @@
 #include "list.h"
 #include "table_layout.h"
 
-enum limit { MIN_STEPS, MIN_COPIED_BYTES, MAX_WASTE };
+enum limit { MIN_STEPS, MIN_COPIED_BYTES, MIN_STEPS_PER_TABLE, MAX_WASTE };
 
 struct growth {
-	struct tables tables;
+	struct table_family tables;
 	uint64_t step[TABLE_SIZES_MAX];  /* tables that outgrew this size */
 	uint64_t ended[TABLE_SIZES_MAX]; /* tables that did not */
 	uint64_t steps, copied_bytes, made, final_bytes;
@@ -34,12 +34,12 @@ static uint64_t copied(const struct growth *w, uint32_t i)
  * more than of the one before. Where that does not hold, some were reserved at their size: then those that stood at the
  * peak count as ended there.
  */
-static bool all_begin_small(const struct tables *t)
+static bool all_begin_small(const struct table_family *t)
 {
 	uint64_t made = t->sizes[0].made, at_peak = 0;
 
 	for (uint32_t i = 0; i < t->n; i++) {
-		at_peak += t->sizes[i].at_peak > 0 ? (uint64_t)t->sizes[i].at_peak : 0;
+		at_peak += t->sizes[i].at_peak;
 		if (i && t->sizes[i].made > t->sizes[i - 1].made)
 			return false;
 	}
@@ -48,12 +48,12 @@ static bool all_begin_small(const struct tables *t)
 
 static void growth_fill(struct growth *w)
 {
-	const struct tables *t = &w->tables;
+	const struct table_family *t = &w->tables;
 	bool small = all_begin_small(t);
 
 	for (uint32_t i = 0; i < t->n; i++) {
 		const struct table_size *x = &t->sizes[i], *next = x + 1;
-		uint64_t stay = small || x->at_peak < 0 ? 0 : (uint64_t)x->at_peak;
+		uint64_t stay = small ? 0 : x->at_peak;
 		uint64_t may = x->made > stay ? x->made - stay : 0;
 		if (i + 1 < t->n && next->buckets == 2 * x->buckets)
 			w->step[i] = may < next->made ? may : next->made;
@@ -75,8 +75,8 @@ static struct plan plan_make(const struct growth *w, double percentile)
 	for (uint32_t i = 0; i < p.size; i++) {
 		p.allocs += w->step[i];
 		p.copied_bytes += copied(w, i);
-		p.waste_bytes += w->ended[i] *
-				 (w->tables.sizes[p.size].bytes - w->tables.sizes[i].bytes);
+		p.waste_bytes +=
+			w->ended[i] * (w->tables.sizes[p.size].bytes - w->tables.sizes[i].bytes);
 	}
 	return p;
 }
@@ -112,7 +112,7 @@ static void report(const struct evidence *v, struct findings *out, const struct 
 	finding_figure(
 		out, f, "waste_bytes", "of that in vain", UNIT_BYTES, (double)p->waste_bytes);
 
-	f->fix = w->made == 1                           ? "exact"
+	f->fix = w->made == 1                        ? "exact"
 		 : g->container == CONTAINER_SHARDED ? "sharded"
 						     : "percentile";
 	map_names_read(&names, v, g);
@@ -125,8 +125,9 @@ static void report(const struct evidence *v, struct findings *out, const struct 
 	f->saving.copied_bytes = p->copied_bytes;
 	f->confidence = g->named ? CONFIDENCE_HIGH : CONFIDENCE_MEDIUM;
 	finding_why(out, f, "%s",
-		g->named ? "the names say it is a table being rehashed, and all sizes fit the layout"
-			 : "alignment and sizes fit hashbrown's layout, what is in it has no name");
+		g->named
+			? "the names say it is a table being rehashed, and all sizes fit the layout"
+			: "alignment and sizes fit hashbrown's layout, what is in it has no name");
 }
 
 /* Made with the capacity it needs, for as long as the names tell. */
@@ -143,6 +144,8 @@ static void find(const struct evidence *v, const double *limits, struct findings
 		if (!tables_read(&w.tables, v, g) || is_reserved(v, g))
 			continue;
 		growth_fill(&w);
+		if ((double)w.steps < limits[MIN_STEPS_PER_TABLE] * (double)w.made)
+			continue;
 		struct plan p = plan_best(&w, limits[MAX_WASTE]);
 		if ((double)p.allocs >= limits[MIN_STEPS] ||
 			(double)p.copied_bytes >= limits[MIN_COPIED_BYTES])
@@ -157,6 +160,7 @@ const struct pattern pattern_map_regrowth = {
 	.naming = "which map it is, K and V, and who fills it",
 	.limits = {[MIN_STEPS] = "min_steps",
 		[MIN_COPIED_BYTES] = "min_copied_bytes",
+		[MIN_STEPS_PER_TABLE] = "min_steps_per_table",
 		[MAX_WASTE] = "max_waste"},
 	.find = find,
 };

@@ -21,7 +21,7 @@ uint64_t table_entries(uint64_t buckets)
 }
 
 /* The group's sizes, each exactly known; buckets of one group come in ascending order of size class. */
-static bool sizes_read(struct tables *out, const struct evidence *v, const struct group *g)
+static bool sizes_read(struct table_family *out, const struct evidence *v, const struct group *g)
 {
 	const struct tally *t = v->profile->tally;
 
@@ -41,13 +41,14 @@ static bool sizes_read(struct tables *out, const struct evidence *v, const struc
 			*x = (struct table_size){.bytes = c->max_bytes};
 		}
 		x->made += c->allocs;
-		x->at_peak += v->profile->buckets[b].totals.peak_count;
+		int64_t peak = v->profile->buckets[b].totals.peak_count;
+		x->at_peak += peak > 0 ? (uint64_t)peak : 0;
 	}
 	return out->n;
 }
 
 /* The rest by 16 tells 4 buckets from 8: whatever the entries take is a multiple of it. */
-static bool sizes_fit(struct tables *out)
+static bool sizes_fit(struct table_family *out)
 {
 	uint64_t first = out->sizes[0].bytes, buckets = first % GROUP_BYTES;
 
@@ -72,12 +73,12 @@ static bool sizes_fit(struct tables *out)
 	return false;
 }
 
-bool tables_read(struct tables *out, const struct evidence *v, const struct group *g)
+bool tables_read(struct table_family *out, const struct evidence *v, const struct group *g)
 {
 	bool kind = g->container == CONTAINER_TABLE || g->container == CONTAINER_SHARDED ||
 		    (g->container == CONTAINER_UNKNOWN && g->align == ALIGN_16);
 
-	*out = (struct tables){0};
+	*out = (struct table_family){0};
 	/* a request of half the address space is no table, and would overflow here */
 	return kind && !g->totals.reallocs && g->max_bytes < UINT64_MAX / 4 &&
 	       sizes_read(out, v, g) && sizes_fit(out);
@@ -115,8 +116,7 @@ static size_t types_brief(char *out, size_t size, const char *types)
  * The outermost call of a map's own method, where there is one: the generic code further in is often merged with that of
  * other types of the same layout, and has one name for all.
  */
-static void find_arguments(
-	struct rust_name *to, const struct evidence *v, const struct group *g)
+static void find_arguments(struct rust_name *to, const struct evidence *v, const struct group *g)
 {
 	static const char *const maps[] = {"HashMap", "HashSet", "IndexMap", "IndexSet", "DashMap",
 		"DashSet", "BTreeMap", "BTreeSet"};
@@ -128,6 +128,7 @@ static void find_arguments(
 				return;
 	}
 	snprintf(to->element, sizeof(to->element), "%s", g->element);
+	to->container[0] = 0;
 }
 
 static const char *map_of(const struct evidence *v, const struct group *g, bool set)
@@ -158,9 +159,11 @@ void map_names_read(struct map_names *to, const struct evidence *v, const struct
 		memmove(s, s + lead, n);
 		s[n] = 0;
 	}
-	set = n > 4 && !strcmp(s + n - 4, ", ()");
-	if (set)
+	set = strstr(name.container, "Set");
+	if (n > 4 && !strcmp(s + n - 4, ", ()")) {
+		set = true;
 		s[n - 4] = 0;
+	}
 	snprintf(to->entry, sizeof(to->entry), set ? "%s" : "(%s)", s);
 	snprintf(to->map, sizeof(to->map), "%s", map_of(v, g, set));
 }

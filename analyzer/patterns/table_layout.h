@@ -15,10 +15,10 @@
 struct table_size {
 	uint64_t bytes, buckets;
 	uint64_t made;
-	int64_t at_peak; /* live then */
+	uint64_t at_peak; /* live then */
 };
 
-struct tables {
+struct table_family {
 	uint64_t entry_bytes; /* as the layout has it: up to 15 / 4 more than size_of::<(K, V)>() */
 	struct table_size sizes[TABLE_SIZES_MAX]; /* ascending */
 	uint32_t n;
@@ -32,14 +32,14 @@ uint64_t table_entries(uint64_t buckets);
  * Are all blocks of the group tables of one entry type, some of them of 4 or 8 buckets? Without names it takes the
  * alignment too, which only adopted allocators are told. False: no, or they cannot be told apart.
  */
-bool tables_read(struct tables *out, const struct evidence *v, const struct group *g);
+bool tables_read(struct table_family *out, const struct evidence *v, const struct group *g);
 
 /* Does a call between the blame frame and the allocator have this in its name? */
 bool group_calls(const struct evidence *v, const struct group *g, const char *part);
 
 /* What a map is in the source, as far as the names tell. */
 struct map_names {
-	char map[16];	     /* "HashMap", "HashSet", "IndexMap", "DashMap", "BTreeMap" … */
+	char map[16];        /* "HashMap", "HashSet", "IndexMap", "DashMap", "BTreeMap" … */
 	char arguments[160]; /* "K, V", "K" of a set; "_, _": unknown */
 	char entry[168];     /* "(K, V)", "K" */
 };

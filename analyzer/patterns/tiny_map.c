@@ -47,7 +47,7 @@ static uint64_t positive(int64_t v)
 
 static bool tiny_tables(struct tiny *to, const struct evidence *v, const struct group *g)
 {
-	struct tables t;
+	struct table_family t;
 
 	if (g->container == CONTAINER_SHARDED || !tables_read(&t, v, g) || t.sizes[0].buckets != 4)
 		return false;
@@ -58,7 +58,7 @@ static bool tiny_tables(struct tiny *to, const struct evidence *v, const struct 
 		.room = TABLE_ROOM,
 		.outgrown = grows ? t.sizes[1].made : 0};
 	to->maps = t.sizes[0].made - to->outgrown;
-	to->at_peak = positive(t.sizes[0].at_peak);
+	to->at_peak = t.sizes[0].at_peak;
 	return true;
 }
 
@@ -146,8 +146,7 @@ static void report(const struct evidence *v, const double *limits, struct findin
 		UNIT_COUNT, (double)t->maps);
 	finding_figure(out, f, "outgrown", tree ? "inner nodes" : "tables that grew", UNIT_COUNT,
 		(double)t->outgrown);
-	finding_figure(
-		out, f, "at_peak", "live at the peak", UNIT_COUNT, (double)t->at_peak);
+	finding_figure(out, f, "at_peak", "live at the peak", UNIT_COUNT, (double)t->at_peak);
 	finding_figure(out, f, tree ? "node_bytes" : "table_bytes", tree ? "node" : "table",
 		UNIT_BYTES, (double)t->block_bytes);
 	finding_figure(
@@ -171,12 +170,13 @@ static void report(const struct evidence *v, const double *limits, struct findin
 	finding_fill(out, f, "map", "%s", names.map);
 	finding_fill(out, f, "entry", "%s", names.entry);
 	finding_fill(out, f, "bytes", "%llu bytes", (unsigned long long)t->entry_bytes);
-	finding_fill(out, f, "share", "%.1f%%",
-		100 * (double)t->maps / (double)(t->maps + t->outgrown));
+	finding_fill(
+		out, f, "share", "%.1f%%", 100 * (double)t->maps / (double)(t->maps + t->outgrown));
 	f->confidence = g->named ? CONFIDENCE_MEDIUM : CONFIDENCE_LOW;
 	finding_why(out, f, "%s",
 		g->named ? "tables and nodes were counted, what is in them is an estimate"
-			 : "it looks like a table by alignment and size; what is in it is an estimate");
+			 : "it looks like a table by alignment and size; what is in it is an "
+			   "estimate");
 }
 
 static void find(const struct evidence *v, const double *limits, struct findings *out)

@@ -74,6 +74,12 @@ static bool is_grown(const struct group *g, const double *limits)
 	       (double)g->all.grows >= limits[MIN_GROWS_PER_CHAIN] * (double)g->all.count;
 }
 
+/* An outlined function of T's own: merged with those of other types of one layout. */
+static bool may_be_merged(const struct group *g)
+{
+	return g->container == CONTAINER_VEC && g->element[0] && g->element_bytes > 1;
+}
+
 static void judge(struct findings *out, struct finding *f, const struct group *g)
 {
 	if (!g->named) {
@@ -84,9 +90,21 @@ static void judge(struct findings *out, struct finding *f, const struct group *g
 		finding_why(out, f, "no container's name in the stack: it need not be a Vec");
 	} else {
 		f->confidence = CONFIDENCE_HIGH;
-		finding_why(
-			out, f, "every buffer was followed from its first allocation to its end");
+		finding_why(out, f,
+			"every buffer was followed from its first allocation to its end%s",
+			may_be_merged(g)
+				? "; T may be another type of that size: the linker "
+				  "merges functions of types laid out alike and keeps one name"
+				: "");
 	}
+}
+
+/* Of all buffers, those live at the peak. */
+static double share_at_peak(const struct group *g)
+{
+	double share = (double)g->totals.peak_count / (double)g->all.count;
+
+	return share < 1 ? share : 1;
 }
 
 static void report(struct findings *out, const struct group *g, const struct plan *p)
@@ -112,6 +130,9 @@ static void report(struct findings *out, const struct group *g, const struct pla
 	finding_figure(out, f, "capacity_bytes", "to reserve", UNIT_BYTES, (double)p->bytes);
 	finding_figure(
 		out, f, "waste_bytes", "of that in vain", UNIT_BYTES, (double)p->waste_bytes);
+	if (p->waste_bytes && g->totals.peak_count > 0)
+		finding_figure(out, f, "waste_peak_bytes", "at the peak", UNIT_BYTES,
+			(double)p->waste_bytes * share_at_peak(g));
 
 	f->fix = !g->element_bytes                  ? "bytes"
 		 : g->container == CONTAINER_STRING ? "text"

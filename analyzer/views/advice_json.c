@@ -33,6 +33,31 @@ static json_t *text(const char *s)
 	return j;
 }
 
+/* As text, but its lines stay lines. */
+static json_t *code(const char *s)
+{
+	char *all = NULL;
+	size_t bytes;
+	FILE *out = open_memstream(&all, &bytes);
+	json_t *j = NULL;
+	bool bad = !out;
+
+	while (!bad && *s) {
+		size_t n = strcspn(s, "\n");
+		char *line = strndup(s, n),
+		     *clean = n && line ? utf8_clean(line, NAME_MAX_BYTES) : line;
+		bad = !clean || fputs(clean, out) < 0 || (s[n] && fputc('\n', out) < 0);
+		if (clean != line)
+			free(clean);
+		free(line);
+		s += n + (s[n] == '\n');
+	}
+	if (out && !fclose(out) && !bad)
+		j = json_string(all);
+	free(all);
+	return j;
+}
+
 static json_t *name(const struct evidence *v, uint32_t function)
 {
 	return text(function == PROFILE_NONE ? NULL : v->profile->functions[function].name);
@@ -102,7 +127,7 @@ static json_t *finding(const struct evidence *v, const struct finding *f)
 		  put(o, "place", text(f->place)) |
 		  put(o, "container", text(container_name(g->container))) |
 		  put(o, "element", text(g->element)) | put(o, "figures", figures(f)) |
-		  put(o, "fix", text(f->fix_line)) | put(o, "code", text(f->fix_code)) |
+		  put(o, "fix", text(f->fix_line)) | put(o, "code", code(f->fix_code)) |
 		  put(o, "saving", saving(&f->saving, f->assumption)) |
 		  put(o, "score", json_real(f->score)) |
 		  put(o, "confidence", json_string(confidences[f->confidence])) |

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Claims with their verdicts: see tables_view.h. */
+/* Claims with their verdicts: see inventory_view.h. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "figures.h"
-#include "tables_view.h"
+#include "inventory_view.h"
 #include "utf8.h"
 
 #define VERDICT_AT 13 /* columns before the words */

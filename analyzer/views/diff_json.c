@@ -28,8 +28,8 @@ static json_t *line(const struct diff_line *l)
 {
 	if (!l->known)
 		return json_pack("{s:n, s:n, s:n}", "before", "after", "changed");
-	return json_pack("{s:o, s:o, s:b}", "before", number(l->before), "after", number(l->after), "changed",
-		l->changed);
+	return json_pack("{s:o, s:o, s:b}", "before", number(l->before), "after", number(l->after),
+		"changed", l->changed);
 }
 
 static json_t *address(int64_t a)
@@ -43,18 +43,19 @@ static json_t *sizes(const struct diff_row *r)
 
 	if (!r->sizes)
 		return json_null();
-	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "min_bytes", number(r->min_bytes), "max_bytes",
-		number(r->max_bytes), "address_before", address(p->before), "address_after", address(p->after),
-		"count_before", number(p->count_before), "count_after", number(p->count_after));
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "min_bytes", number(r->min_bytes),
+		"max_bytes", number(r->max_bytes), "address_before", address(p->before),
+		"address_after", address(p->after), "count_before", number(p->count_before),
+		"count_after", number(p->count_after));
 }
 
 static json_t *row(const struct diff_row *r)
 {
 	return json_pack("{s:s, s:s, s:s, s:s, s:s?, s:s?, s:s, s:b, s:f, s:o, s:o, s:o}", "change",
-		diff_change_name(r->change), "metric", profile_metric_name(r->metric), "name", r->name, "brief",
-		r->brief, "was", r->was, "crate", r->crate, "module", r->module, "engine",
-		r->unsteady > 0, "share", r->share, "sizes",
-		sizes(r), "before", side(&r->before.totals), "after", side(&r->after.totals));
+		diff_change_name(r->change), "metric", profile_metric_name(r->metric), "name",
+		r->name, "brief", r->brief, "was", r->was, "crate", r->crate, "module", r->module,
+		"engine", r->engine, "share", r->share, "sizes", sizes(r), "before",
+		side(&r->before.totals), "after", side(&r->after.totals));
 }
 
 static json_t *diff_json(const struct diff *d)
@@ -67,16 +68,18 @@ static json_t *diff_json(const struct diff *d)
 	for (uint32_t i = 0; i < d->n_notes; i++)
 		bad |= json_array_append_new(notes, json_string(d->notes[i]));
 	json_t *below = json_pack("{s:i, s:o, s:o, s:i, s:o}", "rows", (int)d->n_below, "before",
-		side(&d->below_before), "after", side(&d->below_after), "elsewhere_rows", (int)d->n_elsewhere,
-		"elsewhere_bytes", number(d->elsewhere_bytes));
-	json_t *all = json_pack("{s:s, s:i, s:s, s:s, s:s, s:f, s:o, s:o, s:o, s:o, s:s?, s:o, s:o, s:o, s:o, s:o, s:i, s:i}",
+		side(&d->below_before), "after", side(&d->below_after), "elsewhere_rows",
+		(int)d->n_elsewhere, "elsewhere_bytes", number(d->elsewhere_bytes));
+	json_t *all = json_pack("{s:s, s:i, s:s, s:s, s:s, s:f, s:o, s:o, s:o, s:o, s:s?, s:o, "
+				"s:o, s:o, s:o, s:o, s:i, s:i}",
 		"format", "heaptally-diff", "version", JSON_DIFF_VERSION, "tally_before", d->before,
 		"tally_after", d->after, "by",
-		d->by == DIFF_BY_ANY ? "any" : profile_metric_name(d->by), "threshold", d->threshold, "rss",
-		line(&d->lines[DIFF_RSS]), "heap", line(&d->lines[DIFF_HEAP]), "overhead",
-		line(&d->lines[DIFF_OVERHEAD]), "slack", line(&d->lines[DIFF_SLACK]), "verdict", d->verdict,
-		"notes", notes, "before", side(&d->total_before), "after", side(&d->total_after), "rows", rows,
-		"below", below, "matched", (int)d->n_matched, "moved", (int)d->n_moved);
+		d->by == DIFF_BY_ANY ? "any" : profile_metric_name(d->by), "threshold",
+		d->threshold, "rss", line(&d->lines[DIFF_RSS]), "heap", line(&d->lines[DIFF_HEAP]),
+		"overhead", line(&d->lines[DIFF_OVERHEAD]), "slack", line(&d->lines[DIFF_SLACK]),
+		"verdict", d->verdict, "notes", notes, "before", side(&d->total_before), "after",
+		side(&d->total_after), "rows", rows, "below", below, "matched", (int)d->n_matched,
+		"moved", (int)d->n_moved);
 	if (all && bad) {
 		json_decref(all);
 		all = NULL;
@@ -90,7 +93,8 @@ int diff_json_write(FILE *out, const struct diff *d, struct error *e)
 
 	if (!all)
 		return error_set(e, "out of memory for the diff");
-	int bad = json_dumpf(all, out, JSON_INDENT(1)) || fputc('\n', out) == EOF || fflush(out) || ferror(out);
+	int bad = json_dumpf(all, out, JSON_INDENT(1)) || fputc('\n', out) == EOF || fflush(out) ||
+		  ferror(out);
 	json_decref(all);
 	return bad ? error_set(e, "cannot write the diff: %s", strerror(errno)) : 0;
 }

@@ -84,7 +84,8 @@ static uint32_t crate_in(struct merger *m, const char *name, bool plumbing)
 	for (uint32_t i = 0; i < m->merged.n_crates; i++)
 		if (!strcmp(m->merged.crates[i].name, name))
 			return i;
-	m->merged.crates[m->merged.n_crates] = (struct profile_crate){.name = (char *)name, .plumbing = plumbing};
+	m->merged.crates[m->merged.n_crates] =
+		(struct profile_crate){.name = (char *)name, .plumbing = plumbing};
 	return m->merged.n_crates++;
 }
 
@@ -102,7 +103,8 @@ static int merge_functions(struct merger *m)
 		return -1;
 	for (int s = 1; s >= 0; s--)
 		for (uint32_t f = 0; f < m->sides[s]->n_functions; f++) {
-			struct profile_function *to = &m->merged.functions[m->groups.group_of[s][f]];
+			struct profile_function *to =
+				&m->merged.functions[m->groups.group_of[s][f]];
 			if (to->name)
 				continue;
 			*to = m->sides[s]->functions[f];
@@ -115,7 +117,8 @@ static int merge_functions(struct merger *m)
 	for (uint32_t c = 0; c < HT_SIZE_CLASSES; c++) {
 		struct profile_function *to = &m->merged.functions[m->groups.n_groups + c];
 		char a[FIGURE_SIZE], b[FIGURE_SIZE];
-		if (asprintf(&m->size_names[c], "blocks of %s to %s B", figure_exact(a, ht_class_min_bytes(c)),
+		if (asprintf(&m->size_names[c], "blocks of %s to %s B",
+			    figure_exact(a, ht_class_min_bytes(c)),
 			    figure_exact(b, ht_class_max_bytes(c))) < 0) {
 			m->size_names[c] = NULL;
 			return -1;
@@ -216,8 +219,8 @@ static void release(struct merger *m)
 	diff_groups_release(&m->groups);
 }
 
-int diff_svg_write(FILE *out, const struct profile *before, const struct profile *after, enum profile_metric metric,
-	struct error *e)
+int diff_svg_write(FILE *out, const struct profile *before, const struct profile *after,
+	enum profile_metric metric, struct error *e)
 {
 	struct merger *m = calloc(1, sizeof(*m));
 	int ret = -1;

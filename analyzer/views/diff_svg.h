@@ -11,7 +11,7 @@
 #include "../diff.h"
 
 /* Plumbing is folded as in profile_tree_init. Write errors are left in out's error flag. 0, or -1: out of memory. */
-int diff_svg_write(FILE *out, const struct profile *before, const struct profile *after, enum profile_metric metric,
-	struct error *e);
+int diff_svg_write(FILE *out, const struct profile *before, const struct profile *after,
+	enum profile_metric metric, struct error *e);
 
 #endif

@@ -10,7 +10,7 @@
 #include "text.h"
 #include "utf8.h"
 
-#define NAME_AT	   42
+#define NAME_AT    42
 #define CONTEXT_AT 12
 
 struct text {
@@ -61,7 +61,8 @@ static char *figure(char *out, enum profile_metric m, uint64_t value)
 }
 
 /* "+1.23 MB"; "0 B" where nothing changed. */
-static char *change(char out[FIGURE_SIZE + 1], enum profile_metric m, uint64_t before, uint64_t after)
+static char *change(
+	char out[FIGURE_SIZE + 1], enum profile_metric m, uint64_t before, uint64_t after)
 {
 	char f[FIGURE_SIZE];
 
@@ -95,7 +96,8 @@ static void put_lines(const struct text *t, const struct diff *d)
 			fputs("  not recorded\n", t->out);
 			continue;
 		}
-		fprintf(t->out, " %7s → %7s ", figure_bytes(a, l->before), figure_bytes(b, l->after));
+		fprintf(t->out, " %7s → %7s ", figure_bytes(a, l->before),
+			figure_bytes(b, l->after));
 		if (l->changed)
 			fprintf(t->out, " %9s %7s", change(c, METRIC_BYTES, l->before, l->after),
 				relative(r, l->before, l->after));
@@ -136,14 +138,15 @@ static void put_place(char *out, size_t size, const struct diff_place *p)
 /* The line below a row: the metric it is ranked by in full, and where. */
 static void put_context(const struct text *t, const struct diff_row *r)
 {
-	uint64_t b = totals_metric(&r->before.totals, r->metric), a = totals_metric(&r->after.totals, r->metric);
+	uint64_t b = totals_metric(&r->before.totals, r->metric),
+		 a = totals_metric(&r->after.totals, r->metric);
 	char x[FIGURE_SIZE], y[FIGURE_SIZE], rel[FIGURE_SIZE], place[128], line[1024];
 
 	put_place(place, sizeof(place), &r->place);
 	relative(rel, b, a);
-	snprintf(line, sizeof(line), "%s %s → %s%s%s%s, in %.400s%s", profile_metric_name(r->metric),
-		figure(x, r->metric, b), figure(y, r->metric, a), *rel ? " (" : "", rel, *rel ? ")" : "",
-		r->sizes ? r->module : r->crate, place);
+	snprintf(line, sizeof(line), "%s %s → %s%s%s%s, in %.400s%s",
+		profile_metric_name(r->metric), figure(x, r->metric, b), figure(y, r->metric, a),
+		*rel ? " (" : "", rel, *rel ? ")" : "", r->sizes ? r->module : r->crate, place);
 	fprintf(t->out, "%*s", CONTEXT_AT, "");
 	dim(t, true);
 	put_wrapped(t, line, CONTEXT_AT);
@@ -176,13 +179,15 @@ static void put_rows(const struct text *t, const struct diff *d, uint32_t top)
 		return;
 	}
 	fprintf(t->out, "What changed, by %s",
-		d->by == DIFF_BY_ANY ? "the greatest share of peak, bytes or count" : profile_metric_name(d->by));
+		d->by == DIFF_BY_ANY ? "the greatest share of peak, bytes or count"
+				     : profile_metric_name(d->by));
 	bold(t, false);
 	fprintf(t->out, "\n  %-8s  %8s  %8s  %8s  %s\n", "",
-		first == METRIC_TEMPORARY ? "temp" : profile_metric_name(first), "bytes", "count", "what");
+		first == METRIC_TEMPORARY ? "temp" : profile_metric_name(first), "bytes", "count",
+		"what");
 	for (uint32_t i = 0; i < d->n_rows && (!top || i < top); i++) {
 		const struct diff_row *r = &d->rows[i];
-		if (r->unsteady > 0 && i && !(d->rows[i - 1].unsteady > 0))
+		if (r->engine && i && !d->rows[i - 1].engine)
 			fputs("  in the JavaScript engine:\n", t->out);
 		fprintf(t->out, "  %-8s", diff_change_name(r->change));
 		for (int k = 0; k < 3; k++)
@@ -206,7 +211,8 @@ static void put_rest(const struct text *t, const struct diff *d)
 	fputc('\n', t->out);
 	if (d->n_below) {
 		snprintf(line, sizeof(line),
-			"%u rows changed less than two runs of one build differ by, or not at all; together "
+			"%u rows changed less than two runs of one build differ by, or not at all; "
+			"together "
 			"%s %s, bytes %s, count %s.",
 			d->n_below, profile_metric_name(first),
 			change(a, first, totals_metric(&d->below_before, first),
@@ -219,19 +225,22 @@ static void put_rest(const struct text *t, const struct diff *d)
 	}
 	if (d->n_elsewhere) {
 		snprintf(line, sizeof(line),
-			"The peak was at another moment: %u of these rows hold other amounts there, %s in all, "
+			"The peak was at another moment: %u of these rows hold other amounts "
+			"there, %s in all, "
 			"but allocate and hold on average what they did.",
 			d->n_elsewhere, figure_bytes(a, d->elsewhere_bytes));
 		put_wrapped(t, line, 0);
 	}
 	if (d->n_moved) {
-		snprintf(line, sizeof(line), "%u functions moved to another module path; that is no change.",
+		snprintf(line, sizeof(line),
+			"%u functions moved to another module path; that is no change.",
 			d->n_moved);
 		put_wrapped(t, line, 0);
 	}
 }
 
-int diff_text_write(FILE *out, const struct diff *d, uint32_t top, unsigned columns, bool style, struct error *e)
+int diff_text_write(FILE *out, const struct diff *d, uint32_t top, unsigned columns, bool style,
+	struct error *e)
 {
 	struct text t = {out, columns < TEXT_COLUMNS ? TEXT_COLUMNS : columns, style};
 

@@ -10,7 +10,8 @@
 #define JSON_DIFF_VERSION 1 /* moves on when a field changes its meaning or goes */
 
 /* No line is wider than `columns` (at least 80). top: rows, 0 for all. 0 or -1 with a sentence (the stream failed). */
-int diff_text_write(FILE *out, const struct diff *d, uint32_t top, unsigned columns, bool style, struct error *e);
+int diff_text_write(FILE *out, const struct diff *d, uint32_t top, unsigned columns, bool style,
+	struct error *e);
 int diff_json_write(FILE *out, const struct diff *d, struct error *e);
 
 #endif

@@ -2,6 +2,7 @@
 /*
  * The report for programs. Failures of jansson's setters add up in `bad`, so that one check at the end does for all.
  */
+#include "inventory_view.h"
 #include "json.h"
 
 #include <errno.h>
@@ -263,6 +264,8 @@ static struct object module(const struct report_module *m)
 	for (unsigned k = 0; adopted && k < 4; k++)
 		if (m->flags & HT_MODULE_ADOPTED && m->adopted & 1u << k)
 			o.bad |= json_array_append_new(adopted, json_string(roles[k]));
+	if (m->refused)
+		put_text(&o, "refused", m->refused);
 	return o;
 }
 
@@ -287,6 +290,8 @@ static struct object report(const struct report *r)
 	if (r->findings)
 		o.bad |= json_object_set_new(
 			o.json, "findings", advice_json(r->findings, r->evidence));
+	if (r->inventory)
+		o.bad |= json_object_set_new(o.json, "inventory", inventory_json(r->inventory));
 	put_object(&o, "summary", summary(&r->summary));
 	a = put_array(&o, "notable");
 	for (uint32_t i = 0; a && i < r->n_notes; i++)

@@ -464,6 +464,22 @@ static void count_modules(
 	}
 }
 
+static const char *refusal(const struct ht_module *m)
+{
+	switch (m->refused) {
+	case HT_REFUSED_ROUND:
+		return "calls go round its entry points";
+	case HT_REFUSED_UNPROVEN:
+		return "an entry point did not behave as its role says";
+	case HT_REFUSED_SHORT:
+		return "an entry point is too short to be hooked";
+	case HT_REFUSED_PARTLY:
+		return "not all of it could be hooked";
+	default:
+		return NULL;
+	}
+}
+
 static void make_modules(struct builder *b)
 {
 	const struct tally *t = b->t;
@@ -484,6 +500,7 @@ static void make_modules(struct builder *b)
 		row.unmap_bytes = hm->unmap_bytes;
 		row.flags = hm->flags;
 		row.adopted = hm->adopted;
+		row.refused = refusal(hm);
 		if (!row.count && !row.map_bytes && !(row.flags & HT_MODULE_ADOPTED)) {
 			r->n_quiet_modules += m != 0 && !(row.flags & HT_MODULE_SHIM);
 			continue;

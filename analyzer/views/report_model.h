@@ -103,6 +103,7 @@ struct report_module {
 	uint64_t unmap_bytes;
 	uint32_t flags;  /* enum ht_module_flags */
 	uint8_t adopted; /* bits of ht_module.adopted */
+	const char *refused; /* why the allocator in it was left alone, or NULL */
 	/* Likely has an allocator of its own: maps 4 MB or more, and requests less than 1% of that in less than 10,000
 	 * allocations. */
 	bool unseen;
@@ -135,6 +136,7 @@ struct report {
 	/* What to do about it; set by the command, both or neither, and not owned. NULL: views leave it out. */
 	const struct findings *findings;
 	const struct evidence *evidence;
+	const struct inventory *inventory; /* data structures, categories, types; likewise */
 	/* Likewise: when in the run what happened. */
 	const struct phases *phases;
 

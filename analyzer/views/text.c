@@ -12,12 +12,14 @@
 
 #include "advice.h"
 #include "figures.h"
+#include "inventory_view.h"
 #include "phase_view.h"
 #include "utf8.h"
 
 #define SPARK_COLUMNS     60
 #define BAR_COLUMNS       30
 #define FINDINGS          5
+#define INVENTORY_ROWS 10
 #define MAPPED_ROWS       4
 #define NAME_AT           36 /* where put_figures leaves the cursor */
 #define MODULE_AT         29
@@ -417,6 +419,8 @@ static void put_module_facts(const struct text *t, const struct report_module *m
 	if (m->unseen)
 		fprintf(t->out, "%*snot seen: %s mapped by itself, likely a static allocator\n",
 			CONTEXT_AT, "", figure_bytes(a, m->map_bytes));
+	if (m->refused)
+		fprintf(t->out, "%*sits allocator was left alone: %s\n", CONTEXT_AT, "", m->refused);
 	if (m->flags & HT_MODULE_ADOPTED) {
 		fprintf(t->out, "%*sadopted:", CONTEXT_AT, "");
 		for (unsigned k = 0; k < 4; k++)
@@ -479,6 +483,8 @@ int text_write(FILE *out, const struct report *r, unsigned columns, bool style, 
 	put_notes(&t, r);
 	put_blames(&t, r);
 	put_crates(&t, r);
+	if (r->inventory)
+		inventory_text_write(out, r->inventory, t.columns, style, INVENTORY_ROWS);
 	put_memory(&t, r);
 	if (r->phases && r->phases->n > 1) {
 		heading(&t, "Phases");

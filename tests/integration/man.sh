@@ -31,7 +31,7 @@ options_are_there() {
 	help=$(of_help "$1")
 	same_lists "$help" "$(fl_of "$page" '^\.It .*Fl')" --help "its page"
 	# a short option stands for the long one beside it there
-	same_lists "$(sed 's/^\(\.It Fl [a-z] \).*/\1/' "$page" | fl_of - '^\.It .*Fl')" "$(fl_of "$page" '^\.Op Fl')" \
+	same_lists "$(sed 's/^\(\.It Fl [a-z] \).*/\1/' "$page" | fl_of - '^\.It .*Fl')" "$(fl_of "$page" '^\.Op Fl\|^\.Fl -[a-z-]* Ns =')" \
 		"the list of options" "the synopsis"
 }
 

@@ -59,7 +59,8 @@ static void fixture_release(struct fixture *f)
 }
 
 /* The one limit of a budget: its value, what it allows, and whether it is exceeded. */
-static void verdict(struct fixture *f, const char *text, double value, double allowed, bool exceeded)
+static void verdict(
+	struct fixture *f, const char *text, double value, double allowed, bool exceeded)
 {
 	struct budget_result r;
 	struct budget b;
@@ -68,7 +69,8 @@ static void verdict(struct fixture *f, const char *text, double value, double al
 
 	cr_assert_eq(budget_read(&b, path, &e), 0, "%s: %s", text, e.text);
 	cr_assert_eq(b.n_limits, 1, "%s: %u limits", text, b.n_limits);
-	cr_assert_eq(budget_check(&r, &b, &f->evidence, &f->profile, &f->catalog, &e), 0, "%s: %s", text, e.text);
+	cr_assert_eq(budget_check(&r, &b, &f->evidence, &f->profile, &f->catalog, &e), 0, "%s: %s",
+		text, e.text);
 	cr_expect_float_eq(r.value, value, 1e-6, "%s: %f", text, r.value);
 	cr_expect_float_eq(r.allowed, allowed, 1e-6, "%s: %f", text, r.allowed);
 	cr_expect_eq(r.exceeded, exceeded, "%s", text);
@@ -104,7 +106,8 @@ Test(budget, baseline_of_the_usual_three)
 {
 	struct budget b;
 	struct error e;
-	char *path = write_file("[baseline]\ntally = \"old.tally\"\ntolerance = 5\npeak = 10\nleaked = 1\n");
+	char *path = write_file(
+		"[baseline]\ntally = \"old.tally\"\ntolerance = 5\npeak = 10\nleaked = 1\n");
 
 	cr_assert_eq(budget_read(&b, path, &e), 0, "%s", e.text);
 	cr_expect_str_eq(b.baseline, "/tmp/old.tally"); /* beside the file */
@@ -152,11 +155,13 @@ static void refused(struct fixture *f, const char *text, const char *wanted)
 	char *path = write_file(text), full[256];
 
 	if (!budget_read(&b, path, &e)) {
-		cr_expect_eq(budget_check(r, &b, &f->evidence, &f->profile, &f->catalog, &e), -1, "%s", text);
+		cr_expect_eq(budget_check(r, &b, &f->evidence, &f->profile, &f->catalog, &e), -1,
+			"%s", text);
 		budget_release(&b);
 	}
 	snprintf(full, sizeof(full), "%s:%s", path, wanted);
-	cr_expect_eq(strncmp(e.text, full, strlen(full)), 0, "%s: %s instead of …%s", text, e.text, wanted);
+	cr_expect_eq(strncmp(e.text, full, strlen(full)), 0, "%s: %s instead of …%s", text, e.text,
+		wanted);
 	unlink(path);
 	free(path);
 }
@@ -166,7 +171,8 @@ Test(budget, wrong_files_name_line_and_reason)
 	struct fixture f;
 
 	fixture_init(&f);
-	refused(&f, "[limits]\npeak = 1\n\npeek = 5\n", "4: no limit 'peek' in [limits]; there are peak, bytes");
+	refused(&f, "[limits]\npeak = 1\n\npeek = 5\n",
+		"4: no limit 'peek' in [limits]; there are peak, bytes");
 	refused(&f, "\n\n[limitz]\npeak = 1\n", "3: no table 'limitz'");
 	refused(&f, "[limits]\npeak = \"5 mB\"\n", "2: peak takes bytes");
 	refused(&f, "[limits]\npeak = -5\n", "2: peak takes bytes");
@@ -184,7 +190,8 @@ Test(budget, wrong_files_name_line_and_reason)
 	refused(&f, "modules = 1.5\n[limits]\npeak = 5\n", "1: modules takes how many");
 	refused(&f, "[baseline]\ntolerance = 5\n", "1: [baseline] needs tally");
 	refused(&f, "[baseline]\ntally = \"x\"\n", "1: [baseline] needs a tolerance");
-	refused(&f, "[baseline]\ntally = \"x\"\ntolerance = \"5\"\n", "3: tolerance takes a tolerance in percent");
+	refused(&f, "[baseline]\ntally = \"x\"\ntolerance = \"5\"\n",
+		"3: tolerance takes a tolerance in percent");
 	refused(&f, "[baseline]\ntally = 3\ntolerance = 5\n", "2: tally takes the path of a tally");
 	refused(&f, "[limits]\nrss = 5\n", "2: RSS was not recorded");
 	refused(&f, "", "1: no limit in it");

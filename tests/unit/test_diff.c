@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The diff on synthetic tallies: what is matched, what is a change, what is noise. Figures are worked out by hand. */
 #include <criterion/criterion.h>
-#include <criterion/new/assert.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -80,7 +80,8 @@ static void hold_at(struct pair *p, int side, uint64_t offset, uint64_t n, uint6
 	uint32_t n_functions = (uint32_t)s->tables[HT_SEC_FUNCTIONS].n;
 	synth_frame(s, module, offset, name, NULL, 0);
 	for (uint32_t f = n_functions; f < s->tables[HT_SEC_FUNCTIONS].n; f++)
-		((struct ht_function *)synth_at(s, HT_SEC_FUNCTIONS, f))->flags |= HT_FUNCTION_UNNAMED;
+		((struct ht_function *)synth_at(s, HT_SEC_FUNCTIONS, f))->flags |=
+			HT_FUNCTION_UNNAMED;
 	uint32_t site = synth_site(s, 0, module, offset);
 	synth_alloc(s, synth_bucket(s, site, bytes), 0, n, bytes);
 }
@@ -95,15 +96,18 @@ static void name_is(const char *name, enum diff_name level, const char *wanted)
 
 Test(diff, names)
 {
-	const char *n = "<a::b::Foo<T, alloc::vec::Vec<u8>> as core::ops::Fn<(A,)>>::call::<X>::{closure#0}::{closure#12}";
+	const char *n = "<a::b::Foo<T, alloc::vec::Vec<u8>> as "
+			"core::ops::Fn<(A,)>>::call::<X>::{closure#0}::{closure#12}";
 
-	name_is(n, DIFF_NAME_WRITTEN, "<a::b::Foo<T, alloc::vec::Vec<u8>> as core::ops::Fn<(A,)>>::call::<X>");
+	name_is(n, DIFF_NAME_WRITTEN,
+		"<a::b::Foo<T, alloc::vec::Vec<u8>> as core::ops::Fn<(A,)>>::call::<X>");
 	name_is(n, DIFF_NAME_GENERIC, "<a::b::Foo as core::ops::Fn>::call");
 	name_is(n, DIFF_NAME_HOME, "<a::Foo as core::Fn>::call");
 	name_is("a::f::h0123456789abcdef", DIFF_NAME_WRITTEN, "a::f");
 	name_is("a[0123456789abcdef]::f::{{closure}}", DIFF_NAME_WRITTEN, "a::f");
 	name_is("icu_78::Locale::init", DIFF_NAME_WRITTEN, "icu::Locale::init");
-	name_is("v8::internal::operator<<(int)", DIFF_NAME_GENERIC, "v8::internal::operator<<(int)");
+	name_is("v8::internal::operator<<(int)", DIFF_NAME_GENERIC,
+		"v8::internal::operator<<(int)");
 	name_is("a::b::c::f", DIFF_NAME_HOME, "a::f");
 	name_is("", DIFF_NAME_HOME, "");
 	name_is("cut<a::b", DIFF_NAME_HOME, "cut");
@@ -111,9 +115,11 @@ Test(diff, names)
 
 Test(diff, modules)
 {
-	static const char *const cases[][2] = {{"/usr/lib/libc.so.6", "libc"}, {"/usr/bin/node", "node"},
+	static const char *const cases[][2] = {{"/usr/lib/libc.so.6", "libc"},
+		{"/usr/bin/node", "node"},
 		{"/a/rspack.linux-x64-musl.node", "rspack.linux-x64.node"},
-		{"/a/rspack.linux-x64-gnu.node", "rspack.linux-x64.node"}, {"libicuuc.so.78.2", "libicuuc"}};
+		{"/a/rspack.linux-x64-gnu.node", "rspack.linux-x64.node"},
+		{"libicuuc.so.78.2", "libicuuc"}};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
 		char *got = diff_name_module(cases[i][0]);
@@ -374,7 +380,8 @@ Test(diff, rss_without_heap)
 	cr_expect_eq(p.diff.lines[DIFF_OVERHEAD].before, 99000000);
 	cr_expect_eq(p.diff.lines[DIFF_OVERHEAD].after, 59000000);
 	cr_assert_not_null(p.diff.verdict);
-	cr_expect_not_null(strstr(p.diff.verdict, "RSS fell by 40.0 MB while the live heap did not change"));
+	cr_expect_not_null(
+		strstr(p.diff.verdict, "RSS fell by 40.0 MB while the live heap did not change"));
 	pair_release(&p);
 }
 
@@ -386,8 +393,10 @@ Test(diff, text_is_80_columns)
 	size_t size;
 
 	pair_init(&p);
-	hold(&p, AFTER, "app::a_long_module_name::another_long_one::Type::a_function_with_a_very_long_name_indeed", 900,
-		500);
+	hold(&p, AFTER,
+		"app::a_long_module_name::another_long_one::Type::a_function_with_a_very_long_name_"
+		"indeed",
+		900, 500);
 	hold_at(&p, BEFORE, 0x1234567890, 3000, 120);
 	pair_diff(&p, DIFF_BY_ANY, 1);
 	FILE *f = open_memstream(&out, &size);
@@ -422,8 +431,67 @@ Test(diff, svg_has_both)
 	cr_expect_not_null(strstr(out, "500000,500000,0"));
 	cr_expect_not_null(strstr(out, "250000,0,250000"));
 	/* wholly gone is the strongest blue, wholly new the strongest red */
-	cr_expect_not_null(strstr(out, "app::gone\n500 kB (500,000 B) before\n0 B after, 28.57% of all</title><rect class=\"c50\""));
-	cr_expect_not_null(strstr(out, "app::come\n0 B before\n250 kB (250,000 B) after, 14.29% of all</title><rect class=\"c58\""));
+	cr_expect_not_null(strstr(out, "app::gone\n500 kB (500,000 B) before\n0 B after, 28.57% of "
+				       "all</title><rect class=\"c50\""));
+	cr_expect_not_null(strstr(out, "app::come\n0 B before\n250 kB (250,000 B) after, 14.29% of "
+				       "all</title><rect class=\"c58\""));
+	free(out);
+	pair_release(&p);
+}
+
+/* Every key of the object is in the schema's definition, and the other way round. */
+static void same_keys(const json_t *definition, const json_t *object, const char *what)
+{
+	const json_t *properties = json_object_get(definition, "properties");
+	const char *key;
+	json_t *v;
+
+	cr_assert_not_null(properties, "%s", what);
+	json_object_foreach((json_t *)object, key, v) cr_expect_not_null(
+		json_object_get(properties, key), "%s: %s is not in the schema", what, key);
+	json_object_foreach((json_t *)properties, key, v) cr_expect_not_null(
+		json_object_get(object, key), "%s: %s is not in the JSON", what, key);
+}
+
+Test(diff, json_is_as_its_schema_says)
+{
+	struct pair p;
+	struct error e;
+	char *out = NULL;
+	size_t size;
+	json_t *schema = json_load_file("analyzer/views/DIFF.schema.json", 0, NULL);
+
+	cr_assert_not_null(schema, "run the tests from the root of the tree");
+	const json_t *defs = json_object_get(schema, "$defs");
+	pair_init(&p);
+	hold(&p, AFTER, "app::come", 900, 500);
+	hold_at(&p, BEFORE, 0x1000, 1000, 320);
+	pair_diff(&p, METRIC_PEAK, 1);
+	FILE *f = open_memstream(&out, &size);
+	cr_assert_eq(diff_json_write(f, &p.diff, &e), 0);
+	fclose(f);
+	json_t *all = json_loads(out, 0, NULL);
+	cr_assert_not_null(all);
+	same_keys(schema, all, "diff");
+	same_keys(json_object_get(defs, "line"), json_object_get(all, "heap"), "line");
+	same_keys(json_object_get(defs, "line"), json_object_get(all, "rss"), "line");
+	same_keys(json_object_get(defs, "below"), json_object_get(all, "below"), "below");
+	same_keys(json_object_get(defs, "side"), json_object_get(all, "before"), "side");
+	const json_t *rows = json_object_get(all, "rows");
+	cr_assert_eq(json_array_size(rows), 2);
+	/* 450,000 B against 320,000 B */
+	const json_t *come = json_array_get(rows, 0), *sizes = json_array_get(rows, 1);
+	same_keys(json_object_get(defs, "row"), come, "row");
+	same_keys(json_object_get(defs, "sizes"), json_object_get(sizes, "sizes"), "sizes");
+	cr_expect_str_eq(json_string_value(json_object_get(come, "name")), "app::come");
+	cr_expect(json_is_null(json_object_get(come, "sizes")));
+	cr_expect_eq(json_integer_value(json_object_get(json_object_get(come, "after"), "peak")),
+		450000);
+	cr_expect_eq(
+		json_integer_value(json_object_get(json_object_get(sizes, "sizes"), "min_bytes")),
+		320);
+	json_decref(all);
+	json_decref(schema);
 	free(out);
 	pair_release(&p);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Adds groups up by the catalog's rows, and by types whose size shows: see tables.h. */
-#include "tables.h"
+/* Adds groups up by the catalog's rows, and by types whose size shows: see inventory.h. */
+#include "inventory.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +18,7 @@ static bool listed(const struct catalog_globs *globs, const char *name)
 	return !globs->n || catalog_match(globs, name);
 }
 
-bool tables_match(const struct evidence *v, const struct group *g,
+bool inventory_match(const struct evidence *v, const struct group *g,
 	const struct catalog_globs *types, const struct catalog_globs *functions,
 	const struct catalog_globs *methods)
 {
@@ -26,13 +26,13 @@ bool tables_match(const struct evidence *v, const struct group *g,
 	       listed(methods, name_of(v, g->method));
 }
 
-const struct catalog_category *tables_category(
+const struct catalog_category *inventory_category(
 	const struct evidence *v, const struct catalog *c, const struct group *g)
 {
 	for (uint32_t i = 0; i < c->n_categories; i++) {
 		const struct catalog_category *row = &c->categories[i];
 		if (listed(&row->containers, container_name(g->container)) &&
-			tables_match(v, g, &row->types, &row->functions, &row->methods))
+			inventory_match(v, g, &row->types, &row->functions, &row->methods))
 			return row;
 	}
 	return NULL;
@@ -47,7 +47,7 @@ static uint64_t room_items(const struct group *g)
 		       : 0;
 }
 
-static struct structure *structure_row(struct tables *t, const struct catalog_category *row)
+static struct structure *structure_row(struct inventory *t, const struct catalog_category *row)
 {
 	for (uint32_t i = 0; i < t->n_structures; i++)
 		if (!strcmp(t->structures[i].name, row->structure))
@@ -97,7 +97,7 @@ static void structure_add(struct structure *s, struct counted *sum,
 	s->high_bytes = high > s->high_bytes ? high : s->high_bytes;
 }
 
-static void category_add(struct tables *t, const char *name, const struct group *g)
+static void category_add(struct inventory *t, const char *name, const struct group *g)
 {
 	uint32_t i = 0;
 
@@ -172,7 +172,7 @@ static int structures_most(const void *a, const void *b)
 static int categories_most(const void *a, const void *b)
 {
 	const struct category *x = a, *y = b;
-	int other = !strcmp(x->name, TABLES_OTHER) - !strcmp(y->name, TABLES_OTHER);
+	int other = !strcmp(x->name, INVENTORY_OTHER) - !strcmp(y->name, INVENTORY_OTHER);
 
 	if (other)
 		return other;
@@ -180,7 +180,7 @@ static int categories_most(const void *a, const void *b)
 					      : strcmp(x->name, y->name);
 }
 
-static void types_merge(struct tables *t)
+static void types_merge(struct inventory *t)
 {
 	uint32_t kept = 0;
 
@@ -198,25 +198,25 @@ static void types_merge(struct tables *t)
 	qsort(t->types, t->n_types, sizeof(*t->types), types_most);
 }
 
-int tables_init(
-	struct tables *t, const struct evidence *v, const struct catalog *c, struct error *e)
+int inventory_init(
+	struct inventory *t, const struct evidence *v, const struct catalog *c, struct error *e)
 {
 	struct counted *sums = calloc((size_t)c->n_categories + 1, sizeof(*sums));
 
-	*t = (struct tables){0};
+	*t = (struct inventory){0};
 	t->structures = calloc((size_t)c->n_categories + 1, sizeof(*t->structures));
 	t->categories = calloc((size_t)c->n_categories + 2, sizeof(*t->categories));
 	t->types = calloc((size_t)v->n_groups + 1, sizeof(*t->types));
 	if (!sums || !t->structures || !t->categories || !t->types) {
 		free(sums);
-		tables_release(t);
-		return error_set(e, "out of memory for the tables");
+		inventory_release(t);
+		return error_set(e, "out of memory for the inventory");
 	}
 	for (uint32_t i = 0; i < v->n_groups; i++) {
 		const struct group *g = &v->groups[i];
-		const struct catalog_category *row = tables_category(v, c, g);
+		const struct catalog_category *row = inventory_category(v, c, g);
 		t->peak_bytes += totals_metric(&g->totals, METRIC_PEAK);
-		category_add(t, row ? row->name : TABLES_OTHER, g);
+		category_add(t, row ? row->name : INVENTORY_OTHER, g);
 		if (row && row->structure) {
 			struct structure *s = structure_row(t, row);
 			structure_add(s, &sums[s - t->structures], row, g);
@@ -230,15 +230,15 @@ int tables_init(
 	return 0;
 }
 
-void tables_release(struct tables *t)
+void inventory_release(struct inventory *t)
 {
 	free(t->structures);
 	free(t->categories);
 	free(t->types);
-	*t = (struct tables){0};
+	*t = (struct inventory){0};
 }
 
-const struct structure *tables_structure(const struct tables *t, const char *name)
+const struct structure *inventory_structure(const struct inventory *t, const char *name)
 {
 	for (uint32_t i = 0; i < t->n_structures; i++)
 		if (!strcmp(t->structures[i].name, name))

@@ -3,13 +3,13 @@
  * Memory as the catalog's data structures and categories have it, and the sizes of types: all at the peak. What a
  * group belongs to is the catalog's to say (struct catalog_category); sizes of types come from the blocks.
  */
-#ifndef HEAPTALLY_TABLES_H
-#define HEAPTALLY_TABLES_H
+#ifndef HEAPTALLY_INVENTORY_H
+#define HEAPTALLY_INVENTORY_H
 
 #include "catalog.h"
 #include "evidence.h"
 
-#define TABLES_OTHER "other" /* the category of what no row claims */
+#define INVENTORY_OTHER "other" /* the category of what no row claims */
 
 struct structure {
 	const char *name, *category;
@@ -38,7 +38,7 @@ struct type_size {
 	bool room;
 };
 
-struct tables {
+struct inventory {
 	struct structure *structures; /* most bytes first */
 	struct category *categories;  /* likewise, "other" last */
 	struct type_size *types;      /* most bytes first */
@@ -47,19 +47,19 @@ struct tables {
 };
 
 /* Names are owned by catalog and evidence. 0 or -1: out of memory. */
-int tables_init(
-	struct tables *t, const struct evidence *v, const struct catalog *c, struct error *e);
-void tables_release(struct tables *t);
+int inventory_init(
+	struct inventory *t, const struct evidence *v, const struct catalog *c, struct error *e);
+void inventory_release(struct inventory *t);
 
 /* The catalog's row for a group, or NULL. */
-const struct catalog_category *tables_category(
+const struct catalog_category *inventory_category(
 	const struct evidence *v, const struct catalog *c, const struct group *g);
 /* Does a group match? Empty lists match all. */
-bool tables_match(const struct evidence *v, const struct group *g,
+bool inventory_match(const struct evidence *v, const struct group *g,
 	const struct catalog_globs *types, const struct catalog_globs *functions,
 	const struct catalog_globs *methods);
 
 /* NULL: no allocation belongs to it. */
-const struct structure *tables_structure(const struct tables *t, const char *name);
+const struct structure *inventory_structure(const struct inventory *t, const char *name);
 
 #endif

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* The tables: see tables_view.h. json_pack returns NULL, and takes its arguments, when memory runs out. */
+/* The inventory: see inventory_view.h. json_pack returns NULL, and takes its arguments, when memory runs out. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "figures.h"
-#include "tables_view.h"
+#include "inventory_view.h"
 #include "utf8.h"
 
 #define NAME_MAX_BYTES (64u << 10)
@@ -15,7 +15,7 @@ static void heading(FILE *out, bool style, const char *text)
 	fprintf(out, "\n%s%s%s\n", style ? "\033[1m" : "", text, style ? "\033[0m" : "");
 }
 
-static void structures_write(FILE *out, const struct tables *t, bool style, uint32_t top)
+static void structures_write(FILE *out, const struct inventory *t, bool style, uint32_t top)
 {
 	char bytes[FIGURE_SIZE], share[FIGURE_SIZE], count[FIGURE_SIZE], item[FIGURE_SIZE];
 	bool room = false;
@@ -40,7 +40,7 @@ static void structures_write(FILE *out, const struct tables *t, bool style, uint
 		fputs("  + as many as there is room for\n", out);
 }
 
-static void categories_write(FILE *out, const struct tables *t, bool style)
+static void categories_write(FILE *out, const struct inventory *t, bool style)
 {
 	char bytes[FIGURE_SIZE], share[FIGURE_SIZE], count[FIGURE_SIZE];
 
@@ -57,10 +57,34 @@ static void categories_write(FILE *out, const struct tables *t, bool style)
 	}
 }
 
-static void types_write(
-	FILE *out, const struct tables *t, unsigned columns, bool style, uint32_t top)
+/* The type without the modules of its paths: Option<rspack_core::x::Y> is Option<Y>. At most `columns` wide. */
+static char *type_short(const char *type, size_t columns)
 {
-	char bytes[FIGURE_SIZE], count[FIGURE_SIZE], size[FIGURE_SIZE], type[256];
+	char *text = malloc(strlen(type) + 1), *clean;
+	size_t n = 0, segment = 0;
+
+	if (!text)
+		return NULL;
+	for (const char *s = type; *s; s++) {
+		if (!strncmp(s, "::", 2) && s[2] != '<') {
+			n = segment;
+			s++;
+			continue;
+		}
+		text[n++] = *s;
+		if (!(*s == '_' || (*s >= '0' && *s <= '9') || (*s | 32) >= 'a') || *s == '{')
+			segment = n;
+	}
+	text[n] = '\0';
+	clean = utf8_clean(text, columns);
+	free(text);
+	return clean;
+}
+
+static void types_write(
+	FILE *out, const struct inventory *t, unsigned columns, bool style, uint32_t top)
+{
+	char bytes[FIGURE_SIZE], count[FIGURE_SIZE], size[FIGURE_SIZE];
 	size_t room = columns > TYPE_AT + 16 ? columns - TYPE_AT : 16;
 
 	if (!t->n_types)
@@ -69,9 +93,7 @@ static void types_write(
 	fprintf(out, "%9s %8s  %8s  %s\n", "peak", "count", "size", "type");
 	for (uint32_t i = 0; i < t->n_types && i < top; i++) {
 		const struct type_size *x = &t->types[i];
-		char *clean;
-		rust_name_short(type, room + 1 < sizeof(type) ? room + 1 : sizeof(type), x->type);
-		clean = utf8_clean(type, sizeof(type));
+		char *clean = type_short(x->type, room);
 		fprintf(out, "%9s %8s%s %8s  %s\n", figure_bytes(bytes, x->peak_bytes),
 			figure_count(count, x->count), x->room ? "+" : " ",
 			figure_bytes(size, x->bytes), clean ? clean : "");
@@ -79,8 +101,8 @@ static void types_write(
 	}
 }
 
-void tables_text_write(
-	FILE *out, const struct tables *t, unsigned columns, bool style, uint32_t top)
+void inventory_text_write(
+	FILE *out, const struct inventory *t, unsigned columns, bool style, uint32_t top)
 {
 	structures_write(out, t, style, top);
 	categories_write(out, t, style);
@@ -119,7 +141,7 @@ static json_t *type_json(const struct type_size *x)
 	return o;
 }
 
-json_t *tables_json(const struct tables *t)
+json_t *inventory_json(const struct inventory *t)
 {
 	json_t *structures = json_array(), *categories = json_array(), *types = json_array();
 	int bad = 0;
