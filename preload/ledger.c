@@ -16,24 +16,24 @@
 #define GRANULE_BITS 5u
 #define ADDRESS_BITS 47u
 #define AREA_SLOTS   (1ul << (AREA_BITS - GRANULE_BITS))
-#define PLANES	     4u /* pointers are multiples of 8: mimalloc's and jemalloc's small ones */
+#define PLANES       4u /* pointers are multiples of 8: mimalloc's and jemalloc's small ones */
 #define MAX_SIDES    (1u << 22)
 
 /*
  * A slot: used 1, side 1, place within the granule 2, bucket or side number 20, size beyond the class's least 8,
  * thread 8, birth 24.
  */
-#define USED	      1ull
-#define SIDE	      2ull
+#define USED          1ull
+#define SIDE          2ull
 #define KEY_MASK      (3ull << 2 | USED)
 #define SLOT_REF(s)   ((uint32_t)((s) >> 4) & MAX_REF)
-#define MAX_REF	      0xfffffu
+#define MAX_REF       0xfffffu
 #define SLOT_REST(s)  ((s) >> 24 & 0xff)
 #define SLOT_BIRTH(s) ((uint32_t)((s) >> 40))
 
 /* Birth as a floating number: exponent 5, mantissa 19. */
 #define BIRTH_UNIT_BITS 8u /* ticks are counted in this unit */
-#define BIRTH_MANTISSA	19u
+#define BIRTH_MANTISSA  19u
 
 struct area {
 	uint64_t *planes[PLANES]; /* NULL: nothing is in */
@@ -65,7 +65,8 @@ static inline uint32_t birth_pack(uint64_t ticks)
 
 static inline uint64_t birth_unpack(uint32_t packed)
 {
-	uint64_t v = (uint64_t)(packed & ((1u << BIRTH_MANTISSA) - 1)) << (packed >> BIRTH_MANTISSA);
+	uint64_t v = (uint64_t)(packed & ((1u << BIRTH_MANTISSA) - 1))
+		     << (packed >> BIRTH_MANTISSA);
 
 	return (v << BIRTH_UNIT_BITS) + tally.header->start_ticks;
 }

@@ -2,7 +2,7 @@
 /*
  * What is measured of few events only, so that it costs nothing: how long the allocator took, how much of a block was
  * never written, and whether blocks had the same content. Every thread takes each of these at intervals of its own,
- * drawn at random around a mean, so that no loop of the host keeps step with them.
+ * drawn at random (as from a Poisson process), so that no loop of the host keeps step with them.
  */
 #ifndef HEAPTALLY_PROBES_H
 #define HEAPTALLY_PROBES_H
@@ -13,7 +13,7 @@
 
 #define PROBES_TIMED_EVERY   1000u
 #define PROBES_FILLED_EVERY  128u
-#define PROBES_CONTENT_EVERY 64u
+#define PROBES_CONTENT_EVERY 16u
 
 /* Calls of the allocator until the next timed one, and the ticks that the last one took; 0: it was not timed. */
 extern _Thread_local int32_t probes_until_timed __attribute__((tls_model("initial-exec")));

@@ -158,8 +158,8 @@ static bool start_tables(void)
 	if (depth == 0 || depth > UNWIND_MAX_DEPTH)
 		depth = depth ? UNWIND_MAX_DEPTH : DEFAULT_DEPTH;
 	describe_process(tally.header);
-	if (!modules_init() || !site_tree_init() || !buckets_init() || !ledger_init(sample != 0) || !probes_init() ||
-		!threads_init() || !unwind_init(depth) || !clock_init())
+	if (!modules_init() || !site_tree_init() || !buckets_init() || !ledger_init(sample != 0) ||
+		!probes_init() || !threads_init() || !unwind_init(depth) || !clock_init())
 		return false;
 	tally.header->stack_depth = depth;
 	tally.header->sample_bytes = sample;

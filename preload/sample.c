@@ -82,7 +82,8 @@ uint64_t sample_weigh(const void *p, uint64_t bytes)
 
 void sample_enter(const void *p)
 {
-	uint8_t *place = &sample_filter[sample_place(p)], n = __atomic_load_n(place, __ATOMIC_RELAXED);
+	uint8_t *place = &sample_filter[sample_place(p)],
+		n = __atomic_load_n(place, __ATOMIC_RELAXED);
 
 	/* Relaxed: the free of p comes after its malloc by the host's own ordering. */
 	while (n != UINT8_MAX && !__atomic_compare_exchange_n(place, &n, (uint8_t)(n + 1), true,
@@ -92,7 +93,8 @@ void sample_enter(const void *p)
 
 void sample_leave(const void *p)
 {
-	uint8_t *place = &sample_filter[sample_place(p)], n = __atomic_load_n(place, __ATOMIC_RELAXED);
+	uint8_t *place = &sample_filter[sample_place(p)],
+		n = __atomic_load_n(place, __ATOMIC_RELAXED);
 
 	while (n != UINT8_MAX && n != 0 &&
 		!__atomic_compare_exchange_n(

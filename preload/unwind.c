@@ -287,11 +287,12 @@ static inline void remember(struct unwinder *u, uint32_t at)
 {
 	struct unwind_frame *f = &u->frames[at], *next = at ? f - 1 : NULL;
 	uint32_t kind = RULE_KIND(f->rule);
-	bool by_table = kind == CFI_CFA_RSP || kind == CFI_CFA_RBP, next_matters = next && next->bp_matters;
+	bool by_table = kind == CFI_CFA_RSP || kind == CFI_CFA_RBP,
+	     next_matters = next && next->bp_matters;
 
 	if (kind == CFI_CFA_RSP || kind == CFI_END || kind == RULE_NO_TABLES)
-		f->bp_matters = next_matters &&
-				(f->bp_slot == 0 || RULE_BP(f->rule) != CFI_BP_AT_CFA);
+		f->bp_matters =
+			next_matters && (f->bp_slot == 0 || RULE_BP(f->rule) != CFI_BP_AT_CFA);
 	else
 		f->bp_matters = true;
 	if (!next)

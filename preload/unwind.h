@@ -20,11 +20,12 @@ struct unwind_regs {
 	uintptr_t bp;
 };
 
-#define UNWIND_CALLER                                                                                        \
-	(struct unwind_regs)                                                                                 \
-	{                                                                                                    \
-		.ip = (uintptr_t)__builtin_return_address(0),                                                \
-		.sp = (uintptr_t)__builtin_frame_address(0) + 16, .bp = *(uintptr_t *)__builtin_frame_address(0) \
+#define UNWIND_CALLER                                                                              \
+	(struct unwind_regs)                                                                       \
+	{                                                                                          \
+		.ip = (uintptr_t)__builtin_return_address(0),                                      \
+		.sp = (uintptr_t)__builtin_frame_address(0) + 16,                                  \
+		.bp = *(uintptr_t *)__builtin_frame_address(0)                                     \
 	}
 
 struct unwind_frame {
@@ -46,9 +47,9 @@ struct unwind_check {
 /* One thread's memory of its last stack. Zeroed memory is a valid start. */
 struct unwinder {
 	uintptr_t stack_low, stack_high; /* known to be readable */
-	uint32_t depth;	      /* remembered frames; frames[0] is the outermost */
-	uint32_t slow_walks;  /* not yet added to the header */
-	uint32_t base;	      /* site that the outermost frame hangs on */
+	uint32_t depth;                  /* remembered frames; frames[0] is the outermost */
+	uint32_t slow_walks;             /* not yet added to the header */
+	uint32_t base;                   /* site that the outermost frame hangs on */
 	struct unwind_check checks[UNWIND_MAX_DEPTH]; /* of frames[i] */
 	struct unwind_frame frames[UNWIND_MAX_DEPTH];
 	struct unwind_frame fresh[UNWIND_MAX_DEPTH]; /* innermost first, while walking */
@@ -56,7 +57,6 @@ struct unwinder {
 
 /* For a fresh process image or a forked child; depth: most frames to keep of a stack. */
 bool unwind_init(uint32_t depth);
-
 
 struct thread;
 /* The site of the stack that starts at `regs`. */

@@ -123,6 +123,19 @@ static uint32_t sizes_of(const struct evidence *v, const struct group *g)
 	return n;
 }
 
+/* Are all sizes of whole words? Then it is items rather than bytes. */
+static bool in_words(const struct evidence *v, const struct group *g)
+{
+	const struct ht_counters *counters = v->profile->tally->counters;
+
+	for (uint32_t i = 0; i < g->n_buckets; i++) {
+		const struct ht_counters *c = &counters[v->bucket_order[g->first_bucket + i]];
+		if (c->min_bytes <= c->max_bytes && (c->min_bytes % 4 || c->max_bytes % 4))
+			return false;
+	}
+	return true;
+}
+
 /* Bytes of many sizes, of no type that is known to be larger. */
 static bool is_payload(const struct evidence *v, const struct group *g)
 {
@@ -132,7 +145,7 @@ static bool is_payload(const struct evidence *v, const struct group *g)
 	bool bytes = g->element_bytes <= 1 && (!g->element[0] || strstr(g->element, "u8"));
 
 	return sizes_of(v, g) >= MANY_SIZES &&
-	       (g->container == CONTAINER_STRING || (buffer && bytes));
+	       (g->container == CONTAINER_STRING || (buffer && bytes && !in_words(v, g)));
 }
 
 static void report(struct findings *out, const struct spans *s, const struct group *g,

@@ -65,7 +65,7 @@ static void find_empty(
 	finding_figure(out, f, "peak_bytes", "alive at the peak", UNIT_BYTES, peak);
 	finding_fill(out, f, "unwritten_percent", "%.0f", 100 * share);
 	finding_fill(out, f, "n", "%.0f",
-		(1 - share) * mean / (g->element_bytes ? g->element_bytes : 1) + 0.5);
+		(1 - share) * mean / (g->element_bytes ? g->element_bytes : 1));
 	finding_fill(out, f, "unit", "%s",
 		!g->element_bytes                  ? "bytes"
 		: g->container == CONTAINER_STRING ? "bytes"

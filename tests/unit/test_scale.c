@@ -95,7 +95,7 @@ Test(scale, noise_is_no_law)
 	}
 }
 
-/* A table's steps are no law either, wherever it stands at the first size; a constant beside it changes nothing. */
+/* A table's steps are no law either, wherever it stands at the first size. */
 Test(scale, steps_are_no_law)
 {
 	static const double some[][5] = {{500, 1000, 2000, 3000, 4000},
