@@ -12,7 +12,13 @@
 
 /* Zeroed; NULL when the arena is used up. */
 void *bootstrap_alloc(size_t bytes, size_t alignment);
-bool bootstrap_owns(const void *p);
+#define BOOTSTRAP_BYTES 65536u
+extern unsigned char bootstrap_arena[BOOTSTRAP_BYTES];
+
+static inline bool bootstrap_owns(const void *p)
+{
+	return (uintptr_t)p - (uintptr_t)bootstrap_arena < BOOTSTRAP_BYTES;
+}
 size_t bootstrap_usable(const void *p);
 
 /* Allocations and bytes served, for the header of the tally. */
