@@ -232,6 +232,12 @@ int inventory_init(
 
 void inventory_release(struct inventory *t)
 {
+	for (uint32_t i = 0; i < t->n_types; i++) {
+		struct layout *l = &t->types[i].layout;
+		for (uint32_t k = 0; k < l->n_members; k++)
+			free(l->members[k].name);
+		free(l->members);
+	}
 	free(t->structures);
 	free(t->categories);
 	free(t->types);

@@ -28,6 +28,18 @@ struct category {
 	uint64_t peak_bytes, count; /* blocks */
 };
 
+struct layout_member {
+	char *name;
+	uint64_t offset_bytes, bytes;
+};
+
+/* As DWARF has it; see layouts.h. No members: not known. */
+struct layout {
+	struct layout_member *members; /* by offset */
+	uint32_t n_members;
+	uint64_t bytes, padding_bytes; /* the struct's, and of those in no member */
+};
+
 /* A type and its size, as told by blocks that hold one (Box, Arc) or by how many-item blocks grow. */
 struct type_size {
 	const char *type;
@@ -36,6 +48,7 @@ struct type_size {
 	uint64_t count;      /* at the peak: in boxes, or as many as there is room for */
 	uint64_t peak_bytes; /* of the blocks */
 	bool room;
+	struct layout layout;
 };
 
 struct inventory {

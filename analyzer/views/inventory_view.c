@@ -8,7 +8,7 @@
 #include "utf8.h"
 
 #define NAME_MAX_BYTES (64u << 10)
-#define TYPE_AT        34 /* columns before a type's name */
+#define TYPE_AT        39 /* columns before a type's name */
 
 static void heading(FILE *out, bool style, const char *text)
 {
@@ -85,18 +85,21 @@ static void types_write(
 	FILE *out, const struct inventory *t, unsigned columns, bool style, uint32_t top)
 {
 	char bytes[FIGURE_SIZE], count[FIGURE_SIZE], size[FIGURE_SIZE];
+	char padding[FIGURE_SIZE];
 	size_t room = columns > TYPE_AT + 16 ? columns - TYPE_AT : 16;
 
 	if (!t->n_types)
 		return;
 	heading(out, style, "Types by peak: sizes as their blocks tell them; of a map, its entry");
-	fprintf(out, "%9s %8s  %8s  %s\n", "peak", "count", "size", "type");
+	fprintf(out, "%9s %8s  %8s %8s  %s\n", "peak", "count", "size", "padding", "type");
 	for (uint32_t i = 0; i < t->n_types && i < top; i++) {
 		const struct type_size *x = &t->types[i];
 		char *clean = type_short(x->type, room);
-		fprintf(out, "%9s %8s%s %8s  %s\n", figure_bytes(bytes, x->peak_bytes),
+		fprintf(out, "%9s %8s%s %8s %8s  %s\n", figure_bytes(bytes, x->peak_bytes),
 			figure_count(count, x->count), x->room ? "+" : " ",
-			figure_bytes(size, x->bytes), clean ? clean : "");
+			figure_bytes(size, x->bytes),
+			x->layout.n_members ? figure_bytes(padding, x->layout.padding_bytes) : "",
+			clean ? clean : "");
 		free(clean);
 	}
 }
@@ -128,14 +131,39 @@ static json_t *category_json(const struct category *c)
 		"blocks", integer(c->count));
 }
 
+/* null: no DWARF that has it */
+static json_t *layout_json(const struct layout *l)
+{
+	json_t *members = l->n_members ? json_array() : NULL;
+	int bad = 0;
+
+	if (!l->n_members)
+		return json_null();
+	for (uint32_t i = 0; i < l->n_members; i++) {
+		char *clean = utf8_clean(l->members[i].name, NAME_MAX_BYTES);
+		bad |= json_array_append_new(
+			members, json_pack("{s:s*, s:o, s:o}", "name", clean, "offset_bytes",
+					 integer(l->members[i].offset_bytes), "bytes",
+					 integer(l->members[i].bytes)));
+		free(clean);
+	}
+	if (bad) {
+		json_decref(members);
+		return NULL;
+	}
+	return json_pack("{s:o, s:o, s:o}", "bytes", integer(l->bytes), "padding_bytes",
+		integer(l->padding_bytes), "members", members);
+}
+
 static json_t *type_json(const struct type_size *x)
 {
 	char *clean = utf8_clean(x->type, NAME_MAX_BYTES);
-	json_t *o = clean ? json_pack("{s:s, s:s, s:o, s:o, s:b, s:o}", "type", clean, "container",
-				    container_name(x->container), "size_bytes", integer(x->bytes),
-				    "count", integer(x->count), "count_is_room", x->room,
-				    "peak_bytes", integer(x->peak_bytes))
-			  : NULL;
+	json_t *o =
+		clean ? json_pack("{s:s, s:s, s:o, s:o, s:b, s:o, s:o}", "type", clean, "container",
+				container_name(x->container), "size_bytes", integer(x->bytes),
+				"count", integer(x->count), "count_is_room", x->room, "peak_bytes",
+				integer(x->peak_bytes), "layout", layout_json(&x->layout))
+		      : NULL;
 
 	free(clean);
 	return o;
