@@ -72,8 +72,29 @@ test: ## everything that decides whether this works
 	@$(MAKE) --no-print-directory all $(BUILD)/unit test-programs
 	@tests/run.sh
 
-test-programs: $(BUILD)/tests/fuzz_tally $(BUILD)/tests/heaptally-sanitized
+test-programs: $(addprefix $(BUILD)/tests/,fuzz_tally heaptally-sanitized libheaptally-judge.so tsan)
 	$(Q)$(MAKE) --no-print-directory -s -C tests
+
+# The shim once more, with a judge between the hooks and the unwinder; the objects are those that ship.
+JUDGE_WRAPS = -Wl,--wrap=unwind_site,--wrap=unwind_slow,--wrap=unwind_forget
+$(BUILD)/tests/libheaptally-judge.so: $(SHIM_OBJECTS) $(BUILD)/tests/judge/judge.o preload/libheaptally.map
+	$(say) LD $@
+	$(Q)$(CC) $(SHIM_LDFLAGS) $(JUDGE_WRAPS) -o $@ $(SHIM_OBJECTS) $(BUILD)/tests/judge/judge.o
+$(BUILD)/tests/judge/judge.o: tests/judge/judge.c
+	$(say) CC $<
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) $(SHIM_CFLAGS) -c -o $@ $<
+
+# The shim without its hooks, in a program that calls what they call, with the thread sanitizer in.
+TSAN_OBJECTS = $(patsubst %.c,$(BUILD)/tsan/%.o,$(filter-out preload/hooks.c,$(wildcard preload/*.c)) tests/tsan/driver.c)
+$(BUILD)/tsan/%.o: %.c
+	$(say) CC $@
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -fsanitize=thread -Wno-tsan -c -o $@ $<
+$(BUILD)/tests/tsan: $(TSAN_OBJECTS)
+	$(say) LD $@
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -fsanitize=thread -pthread -o $@ $^
 
 # The analyzer once more, with the sanitizers in.
 SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
@@ -97,7 +118,7 @@ $(BUILD)/tests/fuzz_tally: $(BUILD)/sanitized/tests/fuzz/fuzz_tally.o $(BUILD)/s
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(SANITIZE) -o $@ $^ $(ANALYZER_LIBS)
 
-bench: ## the cost, beside that of other profilers; VARIANT=small ROUNDS=9 BINDING=release
+bench: ## the cost, beside that of other profilers; VARIANT=small ROUNDS=9 BINDING=both
 	@tests/deps.sh test
 	@$(MAKE) --no-print-directory all $(addprefix $(BUILD)/bench/,measure micro empty_hook.so)
 	@ROUNDS=$(ROUNDS) VARIANT=$(VARIANT) BINDING=$(BINDING) tests/bench/bench.sh
@@ -105,6 +126,12 @@ $(BUILD)/bench/empty_hook.so: tests/bench/empty_hook.c
 	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -shared -fPIC -o $@ $<
 $(BUILD)/bench/%: tests/bench/%.c
 	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -pthread -o $@ $<
+
+judge: all $(BUILD)/tests/libheaptally-judge.so ## a million stacks of the full build, compared with libunwind's
+	@tests/integration/judge.sh --full
+
+billion: all $(BUILD)/bench/steady ## a million to a billion events: time for each, size of the tally; MOST=100000000
+	@tests/bench/billion.sh
 
 hundred: all ## 100 builds of the release binding in a row: crashed, hung, differing?
 	@$(MAKE) --no-print-directory -s -C tests dump
@@ -126,5 +153,5 @@ help: ## this list
 clean: ## remove what was built
 	rm -rf $(BUILD)
 
-.PHONY: all deps demo test test-programs bench hundred install help clean
+.PHONY: all deps demo test test-programs bench judge billion hundred install help clean
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

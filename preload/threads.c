@@ -133,9 +133,14 @@ struct threads_sum threads_sum(void)
 {
 	struct threads_sum sum = {0};
 
+	/* Locked, so that a record that is being merged counts once. */
+	sys_lock(&lock);
 	for (uint32_t i = 0; i < tally.header->n_threads; i++) {
-		sum.allocs += tally.threads[i].allocs + tally.threads[i].reallocs;
-		sum.alloc_bytes += tally.threads[i].alloc_bytes;
+		const struct ht_thread *r = &tally.threads[i];
+		sum.allocs += __atomic_load_n(&r->allocs, __ATOMIC_RELAXED) +
+			      __atomic_load_n(&r->reallocs, __ATOMIC_RELAXED);
+		sum.alloc_bytes += __atomic_load_n(&r->alloc_bytes, __ATOMIC_RELAXED);
 	}
+	sys_unlock(&lock);
 	return sum;
 }

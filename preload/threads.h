@@ -69,6 +69,12 @@ void threads_note_name(struct thread *t);
 /* Empties what is cached about modules. */
 void threads_flush_caches(struct thread *t);
 
+/* Counters of a thread's record that others add up meanwhile: only the owner changes them. */
+static inline void threads_add(uint64_t *own, uint64_t n)
+{
+	__atomic_store_n(own, *own + n, __ATOMIC_RELAXED);
+}
+
 struct threads_sum {
 	uint64_t allocs; /* reallocs included */
 	uint64_t alloc_bytes;

@@ -43,7 +43,7 @@ uint32_t unwind_slow(uintptr_t from_sp, uintptr_t *ips, uint32_t max)
 	unw_context_t context;
 	unw_cursor_t cursor;
 	unw_word_t ip, sp;
-	bool interrupted = false, reached = false;
+	bool reached = false;
 	int saved_errno = errno;
 	uint32_t n = 0;
 
@@ -57,8 +57,8 @@ uint32_t unwind_slow(uintptr_t from_sp, uintptr_t *ips, uint32_t max)
 				break;
 			reached = reached || sp == from_sp;
 			if (reached)
-				ips[n++] = ip + (interrupted ? 1 : 0);
-			interrupted = lib.is_signal_frame(&cursor) > 0;
+				/* true of the interrupted frame, not of the trampoline */
+				ips[n++] = ip + (lib.is_signal_frame(&cursor) > 0 ? 1 : 0);
 		} while (n < max && lib.step(&cursor) > 0);
 	}
 	errno = saved_errno;

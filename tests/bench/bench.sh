@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # What recording costs: the rspack example as it is, under heaptally and under its peers, in turns; then one malloc/free
 # pair by itself. Prints tables, judges nothing.
-#   ROUNDS=5  VARIANT=full|small  BINDING=debug|release
+#   ROUNDS=5  VARIANT=full|small  BINDING=debug|release|both
 # Needs build/heaptally, build/libheaptally.so and what the Makefile builds from this folder.
 set -u
 export LC_ALL=C
@@ -11,8 +11,10 @@ build=${HEAPTALLY_BUILD:-$root/build}
 example=$root/examples/rspack
 shim=$build/libheaptally.so
 rounds=${ROUNDS:-5} variant=${VARIANT:-full}
-export HEAPTALLY_BINDING=${BINDING:-debug}
+bindings=${BINDING:-debug}
+sample=524288
 unset LD_PRELOAD MALLOC_CONF HEAPTALLY_OUT HEAPTALLY_ONLY HEAPTALLY_MIN_SIZE HEAPTALLY_DEPTH HEAPTALLY_RUN
+unset HEAPTALLY_SAMPLE
 unset DISPLAY WAYLAND_DISPLAY # heaptrack would open a window, were its viewer installed
 
 die() { echo "bench.sh: $*" >&2; exit 2; }
@@ -20,7 +22,8 @@ progress() { [ ! -t 2 ] || printf '\r\033[K%s' "$*" >&2; }
 
 [[ $rounds =~ ^[1-9][0-9]*$ ]] || die "ROUNDS is '$rounds', but must be a number from 1"
 [[ $variant =~ ^(full|small)$ ]] || die "VARIANT is '$variant', but must be 'full' or 'small'"
-[[ $HEAPTALLY_BINDING =~ ^(debug|release)$ ]] || die "BINDING is '$BINDING', but must be 'debug' or 'release'"
+[[ $bindings =~ ^(debug|release|both)$ ]] || die "BINDING is '$bindings', but must be 'debug', 'release' or 'both'"
+[ "$bindings" = both ] && bindings="debug release"
 for file in "$shim" "$build/heaptally" "$build"/bench/{measure,micro,empty_hook.so}; do
 	[ -e "$file" ] || die "$file is missing; \`make bench\` builds it"
 done
@@ -38,6 +41,8 @@ profile=$scratch/profile
 baseline() { measure "$@"; }
 heaptally_shim() { measure env LD_PRELOAD="$shim" HEAPTALLY_OUT="$profile" "$@"; }
 heaptally_run() { measure "$build/heaptally" run -o "$profile" -- "$@"; }
+sampled_shim() { measure env LD_PRELOAD="$shim" HEAPTALLY_OUT="$profile" HEAPTALLY_SAMPLE=$sample "$@"; }
+sampled_run() { measure "$build/heaptally" run --sample=$sample -o "$profile" -- "$@"; }
 heaptrack_raw() { measure heaptrack --raw -o "$profile/heaptrack" "$@"; }
 heaptrack_whole() { measure heaptrack $record_only -o "$profile/heaptrack" "$@"; }
 jemalloc() {
@@ -46,7 +51,7 @@ jemalloc() {
 }
 measure() { "$build/bench/measure" "$scratch/measured" "$@"; }
 
-tools=(baseline heaptally_shim heaptally_run)
+tools=(baseline heaptally_shim heaptally_run sampled_shim sampled_run)
 record_only=
 notes=()
 if command -v heaptrack >/dev/null; then
@@ -97,107 +102,123 @@ run_once() {
 
 must() { run_once "$@" || die "the build fails without any tool: ${failed[baseline]}"; }
 
-must 0 baseline # not counted: fills the caches, and its output is the one to compare with
-mv "$scratch/dist" "$scratch/dist.baseline"
-build_line=$(head -n 1 "$scratch/said")
-: >"$scratch/results"
-same="not compared, as heaptally failed"
-for ((round = 1; round <= rounds; round++)); do
-	for ((i = 0; i < ${#tools[@]}; i++)); do
-		# everyone comes first once
-		tool=${tools[(i + round - 1) % ${#tools[@]}]}
-		[ -z "${failed[$tool]-}" ] || continue
-		if [ "$tool" = baseline ]; then
-			must "$round" baseline
-			continue
-		fi
-		run_once "$round" "$tool"
-		if [ "$tool" = heaptally_shim ] && [ "$round" -eq 1 ] && [ -z "${failed[$tool]-}" ]; then
-			if diff -r "$scratch/dist.baseline" "$scratch/dist" >/dev/null; then
-				same="identical to the baseline's"
-			else
-				same="DIFFERENT from the baseline's"
+# all_rounds: of the binding that HEAPTALLY_BINDING says, into $scratch/results.
+all_rounds() {
+	local round i tool
+	failed=()
+	must 0 baseline # not counted: fills the caches, and its output is the one to compare with
+	rm -rf "$scratch/dist.baseline"
+	mv "$scratch/dist" "$scratch/dist.baseline"
+	build_line=$(head -n 1 "$scratch/said")
+	: >"$scratch/results"
+	same="not compared, as heaptally failed"
+	for ((round = 1; round <= rounds; round++)); do
+		for ((i = 0; i < ${#tools[@]}; i++)); do
+			# everyone comes first once
+			tool=${tools[(i + round - 1) % ${#tools[@]}]}
+			[ -z "${failed[$tool]-}" ] || continue
+			if [ "$tool" = baseline ]; then
+				must "$round" baseline
+				continue
 			fi
-		fi
+			run_once "$round" "$tool"
+			if [ "$tool" = heaptally_shim ] && [ "$round" -eq 1 ] && [ -z "${failed[$tool]-}" ]; then
+				if diff -r "$scratch/dist.baseline" "$scratch/dist" >/dev/null; then
+					same="identical to the baseline's"
+				else
+					same="DIFFERENT from the baseline's"
+				fi
+			fi
+		done
 	done
-done
-progress
+	progress
+}
 
 # --- tables ---------------------------------------------------------------------------------------------------------
 
+table() {
+	echo
+	echo "work      rspack, $variant, $HEAPTALLY_BINDING binding: ${build_line%, *}"
+	echo "rounds    $rounds, tools in turns, after one build to warm up"
+	echo "output    heaptally's is $same"
+	echo
+	for tool in "${tools[@]}"; do
+		echo "tool $tool ${failed[$tool]:+failed}"
+	done >"$scratch/tools"
+	awk '
+		function title(tool) {
+			if (tool == "heaptally_shim") return "heaptally, recording"
+			if (tool == "heaptally_run") return "heaptally run"
+			if (tool == "sampled_shim") return "sampled, recording"
+			if (tool == "sampled_run") return "run --sample"
+			if (tool == "heaptrack_raw") return "heaptrack --raw"
+			if (tool == "heaptrack_whole") return "heaptrack"
+			if (tool == "jemalloc") return "jemalloc sampling"
+			return tool
+		}
+		# median, least and greatest of column k, as themselves (scale) or against the same round of the baseline
+		function spread(tool, k, scale, format,    n, i, j, v, a) {
+			n = 0
+			for (i = 1; i <= rounds; i++) {
+				if (!((i, tool) in seen))
+					continue
+				v = value[i, tool, k] / (scale ? scale : value[i, "baseline", k])
+				for (j = n++; j > 0 && a[j] > v; j--)
+					a[j + 1] = a[j]
+				a[j + 1] = v
+			}
+			v = n % 2 ? a[(n + 1) / 2] : (a[n / 2] + a[n / 2 + 1]) / 2
+			return sprintf(format " " format "-" format, v, a[1], a[n])
+		}
+		$1 == "tool" { tools[++n_tools] = $2; failed[$2] = $3 != ""; next }
+		{
+			seen[$1, $2] = 1
+			if ($1 > rounds)
+				rounds = $1
+			for (k = 3; k <= 6; k++)
+				value[$1, $2, k] = $k
+		}
+		END {
+			row = "%-20s %19s %19s %19s\n"
+			printf row, "median, least-most", "wall s", "CPU s", "peak RSS MB"
+			for (i = 1; i <= n_tools; i++) {
+				t = tools[i]
+				if (failed[t])
+					printf row, title(t), "failed", "-", "-"
+				else
+					printf row, title(t), spread(t, 3, 1, "%.2f"), spread(t, 4, 1, "%.2f"), spread(t, 5, 1e6, "%.0f")
+			}
+			printf "\n" row, "against baseline", "wall", "CPU", "peak RSS"
+			for (i = 2; i <= n_tools; i++) {
+				t = tools[i]
+				if (failed[t])
+					printf row, title(t), "failed", "-", "-"
+				else
+					printf row, title(t), spread(t, 3, 0, "%.2f"), spread(t, 4, 0, "%.2f"), spread(t, 5, 0, "%.2f")
+			}
+			printf "\n%-20s %19s\n", "profile", "MB"
+			for (i = 2; i <= n_tools; i++) {
+				t = tools[i]
+				printf "%-20s %19s\n", title(t), failed[t] ? "failed" : spread(t, 6, 1e6, "%.2f")
+			}
+		}' "$scratch/tools" "$scratch/results"
+	for tool in "${tools[@]}"; do
+		[ -z "${failed[$tool]-}" ] || echo "failed: $tool: ${failed[$tool]}"
+	done
+}
+
 echo "machine   $(nproc) cores, $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)"
 echo "system    $(uname -sr), $(getconf GNU_LIBC_VERSION), node $("$node" --version)"
-echo "work      rspack, $variant, $HEAPTALLY_BINDING binding: ${build_line%, *}"
-echo "rounds    $rounds, tools in turns, after one build to warm up"
-echo "output    heaptally's is $same"
 for note in "${notes[@]}"; do
 	case $note in
 	peer:*) echo "peer     ${note#peer:}" ;;
 	*) echo "note      $note" ;;
 	esac
 done
-echo
-
-for tool in "${tools[@]}"; do
-	echo "tool $tool ${failed[$tool]:+failed}"
-done >"$scratch/tools"
-awk '
-	function title(tool) {
-		if (tool == "heaptally_shim") return "heaptally, recording"
-		if (tool == "heaptally_run") return "heaptally run"
-		if (tool == "heaptrack_raw") return "heaptrack --raw"
-		if (tool == "heaptrack_whole") return "heaptrack"
-		if (tool == "jemalloc") return "jemalloc sampling"
-		return tool
-	}
-	# median, least and greatest of column k, as themselves (scale) or against the same round of the baseline
-	function spread(tool, k, scale, format,    n, i, j, v, a) {
-		n = 0
-		for (i = 1; i <= rounds; i++) {
-			if (!((i, tool) in seen))
-				continue
-			v = value[i, tool, k] / (scale ? scale : value[i, "baseline", k])
-			for (j = n++; j > 0 && a[j] > v; j--)
-				a[j + 1] = a[j]
-			a[j + 1] = v
-		}
-		v = n % 2 ? a[(n + 1) / 2] : (a[n / 2] + a[n / 2 + 1]) / 2
-		return sprintf(format " " format "-" format, v, a[1], a[n])
-	}
-	$1 == "tool" { tools[++n_tools] = $2; failed[$2] = $3 != ""; next }
-	{
-		seen[$1, $2] = 1
-		if ($1 > rounds)
-			rounds = $1
-		for (k = 3; k <= 6; k++)
-			value[$1, $2, k] = $k
-	}
-	END {
-		row = "%-20s %19s %19s %19s\n"
-		printf row, "median, least-most", "wall s", "CPU s", "peak RSS MB"
-		for (i = 1; i <= n_tools; i++) {
-			t = tools[i]
-			if (failed[t])
-				printf row, title(t), "failed", "-", "-"
-			else
-				printf row, title(t), spread(t, 3, 1, "%.2f"), spread(t, 4, 1, "%.2f"), spread(t, 5, 1e6, "%.0f")
-		}
-		printf "\n" row, "against baseline", "wall", "CPU", "peak RSS"
-		for (i = 2; i <= n_tools; i++) {
-			t = tools[i]
-			if (failed[t])
-				printf row, title(t), "failed", "-", "-"
-			else
-				printf row, title(t), spread(t, 3, 0, "%.2f"), spread(t, 4, 0, "%.2f"), spread(t, 5, 0, "%.2f")
-		}
-		printf "\n%-20s %19s\n", "profile", "MB"
-		for (i = 2; i <= n_tools; i++) {
-			t = tools[i]
-			printf "%-20s %19s\n", title(t), failed[t] ? "failed" : spread(t, 6, 1e6, "%.2f")
-		}
-	}' "$scratch/tools" "$scratch/results"
-for tool in "${tools[@]}"; do
-	[ -z "${failed[$tool]-}" ] || echo "failed: $tool: ${failed[$tool]}"
+for HEAPTALLY_BINDING in $bindings; do
+	export HEAPTALLY_BINDING
+	all_rounds
+	table
 done
 cat <<'EOF'
 
@@ -205,7 +226,8 @@ A ratio is the median of the rounds' ratios, each against the baseline of its
 round. CPU is user + system of all processes; peak RSS is that of the biggest
 process. "heaptally, recording" is the preloaded shim alone; "heaptally run" also
 names, compresses and sums up. "heaptrack --raw" records; "heaptrack" interprets
-meanwhile. MB are 10^6 bytes.
+meanwhile. "sampled" takes one sample in 512 KiB, as jemalloc does here. MB are
+10^6 bytes.
 EOF
 
 # --- one pair -------------------------------------------------------------------------------------------------------
@@ -224,6 +246,7 @@ pair "nothing preloaded" PATH="$PATH"
 progress
 pair "empty hook" LD_PRELOAD="$build/bench/empty_hook.so"
 pair "heaptally" LD_PRELOAD="$shim" HEAPTALLY_OUT="$scratch"
+pair "heaptally sampled" LD_PRELOAD="$shim" HEAPTALLY_OUT="$scratch" HEAPTALLY_SAMPLE=$sample
 echo
 echo "Of one core, the least of three rounds; an empty hook is the floor for any tool"
 echo "that is preloaded."

@@ -21,7 +21,7 @@
 #define ROUNDS      3
 #define ROUND_NS    20e6
 
-static const int depths[] = {1, 8, 32, 128}, thread_counts[] = {1, 2, 4, 16};
+static const int depths[] = {1, 8, 32, 128}, thread_counts[] = {1, 2, 4, 8, 16};
 static const size_t sizes[8] = {16, 24, 40, 64, 104, 208, 32, 512};
 
 struct worker {

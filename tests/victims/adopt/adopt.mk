@@ -38,7 +38,7 @@ $(addprefix $(ADOPT)/,$(addsuffix .sym,$(foreach n,$(adopt_names),$(if $(findstr
 $(ADOPT)/%.sym: victims/adopt/user.rs $(adopt_toys)
 	$(RUSTC) --edition 2021 -O --crate-type cdylib --crate-name user $(if $(findstring jemalloc,$*),--cfg jemalloc) \
 		$(adopt_rust_$(call adopt_part,4)) -C link-arg=$(adopt_$(call adopt_part,3)) \
-		$(addprefix -C link-arg=,$(adopt_archive) -lpthread -lm -ldl) -o $@ $<
+		$(addprefix -C link-arg=,$(adopt_archive) -lpthread -lm -ldl -lc) -o $@ $<
 $(ADOPT)/host: victims/adopt/host.c victims/adopt/ledger.h | $(ADOPT)
 	$(CC) $(CVFLAGS) -o $@ $< -ldl
 $(ADOPT)/host-needed: victims/adopt/host.c victims/adopt/ledger.h $(ADOPT)/toy-c-slot-frames.so
