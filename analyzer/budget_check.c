@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "budget.h"
+#include "inventory.h"
 #include "phases.h"
 
 struct checker {
@@ -91,18 +92,6 @@ static int of_crate(const struct checker *k, const struct budget_limit *l, doubl
 	return refuse_name(k, l, "crate");
 }
 
-/* The first category that claims a group has it. */
-static const char *category_of(const struct checker *k, const struct group *g)
-{
-	for (uint32_t i = 0; i < k->c->n_categories; i++) {
-		const struct catalog_category *c = &k->c->categories[i];
-		if ((*g->element && catalog_match(&c->types, g->element)) ||
-			catalog_match(&c->functions, k->p->functions[g->blame].name))
-			return c->name;
-	}
-	return "";
-}
-
 static int of_category(const struct checker *k, const struct budget_limit *l, double *value)
 {
 	bool known = false;
@@ -112,10 +101,13 @@ static int of_category(const struct checker *k, const struct budget_limit *l, do
 	if (!known)
 		return error_set(k->e, "%s:%u: no category '%.80s' in the catalog", k->b->path,
 			l->line, l->name);
-	for (uint32_t i = 0; i < k->v->n_groups; i++)
-		if (!strcmp(category_of(k, &k->v->groups[i]), l->name))
+	for (uint32_t i = 0; i < k->v->n_groups; i++) {
+		const struct catalog_category *row =
+			inventory_category(k->v, k->c, &k->v->groups[i]);
+		if (row && !strcmp(row->name, l->name))
 			*value += (double)totals_metric(
 				&k->v->groups[i].totals, (enum profile_metric)l->key);
+	}
 	return 0;
 }
 

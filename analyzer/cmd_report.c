@@ -9,6 +9,7 @@
 
 #include "cmd.h"
 #include "inventory.h"
+#include "layouts.h"
 #include "patterns/pattern.h"
 #include "phases.h"
 #include "views/json.h"
@@ -137,6 +138,10 @@ static int write_report(struct report *r, const struct profile *p, const struct 
 	if (evidence_init(&v, p, e))
 		return -1;
 	ret = inventory_init(&inventory, &v, c, e);
+	if (!ret && layouts_find(&inventory, p->tally, e)) {
+		inventory_release(&inventory);
+		ret = -1;
+	}
 	if (ret) {
 		evidence_release(&v);
 		return -1;

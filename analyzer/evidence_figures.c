@@ -74,27 +74,34 @@ static uint32_t large_table_item_bytes(uint64_t bytes)
 	return n >= TABLE_GROUP && both / n - 1 <= UINT32_MAX ? (uint32_t)(both / n - 1) : 0;
 }
 
+static bool are_tables_of(const struct evidence *v, const struct group *g, uint64_t item)
+{
+	for (uint32_t i = 0; i < g->n_buckets; i++) {
+		uint32_t b = v->bucket_order[g->first_bucket + i];
+		const struct ht_counters *c = &v->profile->tally->counters[b];
+		if (c->min_bytes <= c->max_bytes &&
+			(!is_table_of(c->min_bytes, item) || !is_table_of(c->max_bytes, item)))
+			return false;
+	}
+	return true;
+}
+
 /*
  * The item that all tables of the group can have been made of. Padding leaves several in small tables; the one that
  * is most aligned is taken. 0: there is no such item.
  */
 static uint32_t table_item_bytes(const struct evidence *v, const struct group *g)
 {
-	const struct tally *t = v->profile->tally;
 	uint64_t best = 0;
 
 	if (g->min_bytes == g->max_bytes || g->min_bytes > TABLE_LOOK_BYTES)
 		return large_table_item_bytes(g->max_bytes);
-	for (uint64_t item = 1; item <= g->min_bytes / 4; item++) {
-		bool all = true;
-		for (uint32_t i = 0; i < g->n_buckets && all; i++) {
-			const struct ht_counters *c =
-				&t->counters[v->bucket_order[g->first_bucket + i]];
-			all = c->min_bytes > c->max_bytes ||
-			      (is_table_of(c->min_bytes, item) && is_table_of(c->max_bytes, item));
-		}
-		if (all && (!best || (item & -item) > (best & -best)))
-			best = item;
+	for (uint64_t n = 4; n + TABLE_GROUP < g->min_bytes; n *= 2) {
+		uint64_t items = g->min_bytes - n - TABLE_GROUP;
+		/* n of them, rounded up, fill these bytes */
+		for (uint64_t item = items / n; item && n * item + TABLE_GROUP > items; item--)
+			if ((!best || (item & -item) > (best & -best)) && are_tables_of(v, g, item))
+				best = item;
 	}
 	return (uint32_t)best;
 }

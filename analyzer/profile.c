@@ -109,7 +109,7 @@ static int function_init(struct profile *p, uint32_t i, const char *const *plumb
 	f->module = hf->module;
 	f->unnamed = hf->flags & HT_FUNCTION_UNNAMED;
 	rust_name_read(&name, f->name);
-	f->plumbing = !f->unnamed && rust_name_plumbing(&name, f->name, plumbing_crates);
+	f->plumbing = rust_name_plumbing(&name, f->name, plumbing_crates);
 	f->container = name.container[0];
 	rust_name_short(brief, sizeof(brief), f->name);
 	f->brief = strdup(brief);
@@ -241,6 +241,9 @@ static void bucket_init(struct profile *p, uint32_t b, const struct blame_view *
 	pb->totals.live_bytes = c->live_bytes;
 	pb->totals.usable_bytes = c->usable_bytes;
 	pb->totals.lifetime_ticks = c->lifetime_ticks;
+	pb->totals.timed_calls = c->timed_calls;
+	pb->totals.timed_ticks = c->timed_ticks;
+	pb->totals.timed_squares = (double)c->timed_squares;
 }
 
 static int vote_by_key(const void *a, const void *b)
@@ -378,6 +381,9 @@ void totals_add(struct totals *to, const struct totals *from)
 	to->live_bytes = wrapping_add(to->live_bytes, from->live_bytes);
 	to->usable_bytes += from->usable_bytes;
 	to->lifetime_ticks += from->lifetime_ticks;
+	to->timed_calls += from->timed_calls;
+	to->timed_ticks += from->timed_ticks;
+	to->timed_squares += from->timed_squares;
 }
 
 uint64_t totals_metric(const struct totals *t, enum profile_metric m)

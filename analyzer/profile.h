@@ -42,6 +42,9 @@ struct totals {
 	int64_t live_count, live_bytes;
 	uint64_t usable_bytes; /* of allocations and reallocs */
 	uint64_t lifetime_ticks;
+	/* samples: calls of the allocator that were timed, what they took, and the squares of that */
+	uint64_t timed_calls, timed_ticks;
+	double timed_squares;
 };
 void totals_add(struct totals *to, const struct totals *from);
 /* The value of a metric; negative live values read as 0. */

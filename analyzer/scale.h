@@ -22,7 +22,8 @@ struct fit {
 };
 #define FIT_MIN_SIZES 3u
 #define FIT_MAX_SIZES 32u
-void fit_init(struct fit *f, const double *sizes, const double *values, unsigned n);
+/* buffers: the values are of a few blocks that grow, whose capacities are steps. */
+void fit_init(struct fit *f, const double *sizes, const double *values, unsigned n, bool buffers);
 double fit_at(const struct fit *f, double size); /* not below 0 */
 
 /* The fit's value at a size, and between what bounds it lies: those of fits without one of the sizes each, and twice
@@ -31,8 +32,8 @@ struct projection {
 	struct fit fit;
 	double value, low, high;
 };
-void projection_init(
-	struct projection *p, const double *sizes, const double *values, unsigned n, double at);
+void projection_init(struct projection *p, const double *sizes, const double *values, unsigned n,
+	bool buffers, double at);
 /* For what doubles when it is full: between half of what the fullest run needed at most and twice what the emptiest
  * one had. Sizes that are doublings of each other leave all of that open. */
 void projection_doubles(

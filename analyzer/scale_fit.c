@@ -9,7 +9,8 @@
 #define FLAT 0.05
 /* From what on a better law is looked for, and how much better it must be. */
 #define GOOD_ENOUGH    0.01
-#define N_LOG_N_BETTER 2.0
+#define N_LOG_N_BETTER 4.0
+#define N_LOG_N_ERROR  0.005 /* it differs so little from a line that steps and noise pass for it */
 #define SQUARE_BETTER  3.0
 #define SQUARE_SHARE   0.15 /* of the greatest value, that the square must have */
 #define SQUARE_SIZES   4u   /* three parameters want one more */
@@ -111,7 +112,8 @@ static bool doubles(const double *sizes, const double *values, unsigned n)
 	return values[n - 1] / values[0] < 2.05 * sizes[n - 1] / sizes[0];
 }
 
-static bool convincing(const struct fit *f, const double *sizes, const double *values, unsigned n)
+static bool convincing(
+	const struct fit *f, const double *sizes, const double *values, unsigned n, bool buffers)
 {
 	double least = values[0] / sizes[0], most = least;
 
@@ -120,10 +122,10 @@ static bool convincing(const struct fit *f, const double *sizes, const double *v
 		least = each < least ? each : least;
 		most = each > most ? each : most;
 	}
-	return f->error <= SURE || most > SPREAD * least;
+	return (f->error <= SURE && !buffers) || most > SPREAD * least;
 }
 
-void fit_init(struct fit *f, const double *sizes, const double *values, unsigned n)
+void fit_init(struct fit *f, const double *sizes, const double *values, unsigned n, bool buffers)
 {
 	double least = values[0], most = values[0], largest = sizes[n - 1];
 	struct fit other;
@@ -141,21 +143,22 @@ void fit_init(struct fit *f, const double *sizes, const double *values, unsigned
 		return;
 	struct fit linear = *f;
 	if (fit_law(&other, GROWTH_N_LOG_N, sizes, values, n) && other.b > 0 &&
-		other.error * N_LOG_N_BETTER < linear.error && convincing(&other, sizes, values, n))
+		other.error * N_LOG_N_BETTER < linear.error &&
+		convincing(&other, sizes, values, n, buffers))
 		*f = other;
 	if (n >= SQUARE_SIZES && fit_law(&other, GROWTH_QUADRATIC, sizes, values, n) &&
 		other.c > 0 && other.c * largest * largest >= SQUARE_SHARE * most &&
 		other.error * SQUARE_BETTER < linear.error && other.error < f->error &&
-		convincing(&other, sizes, values, n))
+		convincing(&other, sizes, values, n, buffers))
 		*f = other;
 }
 
-void projection_init(
-	struct projection *p, const double *sizes, const double *values, unsigned n, double at)
+void projection_init(struct projection *p, const double *sizes, const double *values, unsigned n,
+	bool buffers, double at)
 {
 	double x[FIT_MAX_SIZES], y[FIT_MAX_SIZES];
 
-	fit_init(&p->fit, sizes, values, n);
+	fit_init(&p->fit, sizes, values, n, buffers);
 	p->value = p->low = p->high = fit_at(&p->fit, at);
 	for (unsigned out = 0; out < n && n > FIT_MIN_SIZES; out++) {
 		struct fit f;

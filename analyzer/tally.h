@@ -46,8 +46,12 @@ struct tally {
 	struct ht_phase *phases;
 	/* By bucket and hash, without a row 0; counts are not 0. */
 	struct ht_content *contents;
+	/* The newest look at a sample of the heap's pages; its number is 0 if there was none. Rows by page, which is
+	 * below snapshot.pages; first and step are of the file. */
+	struct ht_snapshot snapshot;
+	struct ht_locality *locality;
 	uint32_t n_modules, n_sites, n_buckets, n_regrows, n_chains, n_threads, n_points, n_curves;
-	uint32_t n_marks, n_phases, n_contents;
+	uint32_t n_marks, n_phases, n_contents, n_locality;
 
 	/* names: all NULL and 0 until symbols_resolve ran or a finished tally was read */
 	char *names;

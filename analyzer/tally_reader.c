@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <float.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -59,6 +60,8 @@ static const struct {
 	[HT_SEC_MARKS] = {"marks", sizeof(struct ht_mark)},
 	[HT_SEC_PHASES] = {"phases", sizeof(struct ht_phase)},
 	[HT_SEC_CONTENTS] = {"contents", sizeof(struct ht_content)},
+	[HT_SEC_SNAPSHOTS] = {"snapshots", sizeof(struct ht_snapshot)},
+	[HT_SEC_LOCALITY] = {"locality", sizeof(struct ht_locality)},
 };
 
 /* A history row on its way to a curve. */
@@ -407,7 +410,11 @@ static void counters_add(
 	to->temporary += from->temporary;
 	to->foreign_frees += from->foreign_frees;
 	to->lifetime_ticks += from->lifetime_ticks;
-	to->timed_calls += from->timed_calls;
+	to->timed_calls = from->timed_calls > UINT32_MAX - to->timed_calls
+				  ? UINT32_MAX
+				  : to->timed_calls + from->timed_calls;
+	if (from->timed_squares > 0 && from->timed_squares <= FLT_MAX - to->timed_squares)
+		to->timed_squares += from->timed_squares;
 	to->timed_ticks += from->timed_ticks;
 	to->filled_bytes += from->filled_bytes;
 	to->unwritten_bytes += from->unwritten_bytes;
@@ -747,6 +754,52 @@ static int load_contents(struct tally *t, const struct source *s, struct error *
 	return 0;
 }
 
+/* The newest snapshot; number 0: none. */
+static int load_snapshot(struct ht_snapshot *newest, const struct source *s, struct error *e)
+{
+	uint64_t n = s->section_bytes[HT_SEC_SNAPSHOTS] / sizeof(*newest);
+	struct ht_snapshot *all = section_load(s, HT_SEC_SNAPSHOTS, n, e);
+
+	if (!all)
+		return -1;
+	*newest = (struct ht_snapshot){0};
+	for (uint64_t i = 0; i < n; i++)
+		if (all[i].number > newest->number)
+			*newest = all[i];
+	free(all);
+	return 0;
+}
+
+/* *moved: the host overwrote the rows while they were read, and they are of no use. */
+static int load_locality(struct tally *t, const struct source *s, bool *moved, struct error *e)
+{
+	struct ht_snapshot now, *shot = &t->snapshot;
+
+	if (load_snapshot(shot, s, e) < 0)
+		return -1;
+	uint64_t last = shot->n_rows ? shot->first + (uint64_t)(shot->n_rows - 1) * shot->step : 0;
+	if (shot->number && (!shot->step || !shot->every || !shot->n_rows ||
+				    last >= s->section_bytes[HT_SEC_LOCALITY] / sizeof(*t->locality)))
+		return damaged(s->path, e, "snapshot %llu has %u rows",
+			(unsigned long long)shot->number, shot->n_rows);
+	t->locality = section_load(s, HT_SEC_LOCALITY, shot->number ? last + 1 : 0, e);
+	if (!t->locality || load_snapshot(&now, s, e) < 0)
+		return -1;
+	*moved = now.number != shot->number;
+	if (*moved)
+		*shot = (struct ht_snapshot){0};
+	for (uint32_t i = 0; i < shot->n_rows; i++) {
+		struct ht_locality row = t->locality[shot->first + (uint64_t)i * shot->step],
+				   *before = t->n_locality ? &t->locality[t->n_locality - 1] : NULL;
+		if (row.page >= shot->pages || (before && row.page < before->page))
+			return damaged(s->path, e, "row %u of its snapshot is of page %u", i, row.page);
+		/* made after the count was taken */
+		if (row.bucket < t->n_buckets)
+			t->locality[t->n_locality++] = row;
+	}
+	return 0;
+}
+
 static int check_names(const struct tally *t, const struct source *s, struct error *e)
 {
 	for (uint32_t i = 0; i < t->n_functions; i++) {
@@ -796,7 +849,7 @@ static int load_names(struct tally *t, const struct source *s, struct error *e)
 	return check_names(t, s, e);
 }
 
-static int load(struct tally *t, const struct source *s, struct error *e)
+static int load(struct tally *t, const struct source *s, bool *moved, struct error *e)
 {
 	struct ht_header *h = &t->header;
 
@@ -839,7 +892,8 @@ static int load(struct tally *t, const struct source *s, struct error *e)
 		return damaged(s->path, e, "its header names strings that do not exist");
 	if (check_modules(t, s, e) < 0 || check_sites(t, s, e) < 0 || check_buckets(t, s, e) < 0 ||
 		check_marks(t, s, e) < 0 || load_counters(t, s, e) < 0 ||
-		load_contents(t, s, e) < 0 || load_names(t, s, e) < 0)
+		load_contents(t, s, e) < 0 || load_locality(t, s, moved, e) < 0 ||
+		load_names(t, s, e) < 0)
 		return -1;
 	return 0;
 }
@@ -851,6 +905,7 @@ int tally_read(struct tally *t, const char *path, struct error *e)
 	int rc = -1;
 
 	for (int i = 0; i < COARSENING_TRIES; i++) {
+		bool moved = false;
 		memset(&s, 0, sizeof(s));
 		memset(t, 0, sizeof(*t));
 		rc = source_open(&s, path, e);
@@ -860,12 +915,11 @@ int tally_read(struct tally *t, const char *path, struct error *e)
 			rc = source_extents(&s, e);
 		}
 		if (rc == 0)
-			rc = load(t, &s, e);
+			rc = load(t, &s, &moved, e);
 		if (rc == 0 && !(t->path = strdup(path)))
 			rc = no_memory(path, e);
 		/* points and history rows belong together: read again when they were coarsened meanwhile */
-		bool moved = rc == 0 && generation != __atomic_load_n(&s.live->point_generation,
-							      __ATOMIC_ACQUIRE);
+		moved |= rc == 0 && generation != __atomic_load_n(&s.live->point_generation, __ATOMIC_ACQUIRE);
 		source_close(&s);
 		if (rc < 0 || (moved && i + 1 < COARSENING_TRIES))
 			tally_release(t);
@@ -893,6 +947,7 @@ void tally_release(struct tally *t)
 	free(t->marks);
 	free(t->phases);
 	free(t->contents);
+	free(t->locality);
 	free(t->names);
 	free(t->functions);
 	free(t->frames);

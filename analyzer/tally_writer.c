@@ -127,6 +127,21 @@ static int image_add_numbered(struct image *image, ZSTD_CCtx *zstd, enum ht_sect
 	return rc;
 }
 
+static int image_locality(struct image *image, ZSTD_CCtx *zstd, const struct tally *t)
+{
+	struct ht_snapshot s = t->snapshot;
+
+	if (!s.number || !t->n_locality)
+		return 0;
+	s.n_rows = t->n_locality;
+	s.first = 0;
+	s.step = 1;
+	if (image_add(image, zstd, HT_SEC_SNAPSHOTS, &s, sizeof(s)) < 0)
+		return -1;
+	return image_add(
+		image, zstd, HT_SEC_LOCALITY, t->locality, t->n_locality * sizeof(*t->locality));
+}
+
 static int image_make(struct image *image, ZSTD_CCtx *zstd, const struct tally *t)
 {
 	struct ht_header *h = &image->header;
@@ -169,7 +184,8 @@ static int image_make(struct image *image, ZSTD_CCtx *zstd, const struct tally *
 		image_add_numbered(image, zstd, HT_SEC_PHASES, t->phases, sizeof(*t->phases),
 			&h->n_phases) < 0 ||
 		image_add_numbered(image, zstd, HT_SEC_CONTENTS, t->contents, sizeof(*t->contents),
-			&h->n_contents) < 0)
+			&h->n_contents) < 0 ||
+		image_locality(image, zstd, t) < 0)
 		return -1;
 	if (t->names && (image_add(image, zstd, HT_SEC_FUNCTIONS, t->functions,
 				 t->n_functions * sizeof(*t->functions)) < 0 ||

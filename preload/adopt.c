@@ -14,6 +14,7 @@
 #include "find_code.h"
 #include "find_elf.h"
 #include "modules.h"
+#include "probes.h"
 #include "record.h"
 #include "tallyfile.h"
 
@@ -95,15 +96,21 @@ static inline uintptr_t hooked(struct hook *h, struct unwind_regs caller, uintpt
 		record_freeing((void *)q.p);
 	if (h->role == FIND_REALLOC && q.p)
 		record_realloc_begin(&r, (void *)q.p);
-	uint64_t before = record_mute();
+	uint64_t before = record_mute(), start = probes_start();
 	result = h->real(a, b, c, d);
+	if (probes_timed(start))
+		probes_stop(start);
 	record_unmute(before);
-	if (h->role == FIND_DEALLOC)
+	if (h->role == FIND_DEALLOC) {
+		if (unlikely(start))
+			record_freed();
 		return result;
+	}
 	uint8_t align = record_align_code(q.align);
 	if (h->role == FIND_REALLOC && q.p) {
 		record_realloc_end(
 			&r, caller, (void *)result, q.bytes, q.bytes, align, HT_SOURCE_ADOPTED);
+		probes_elapsed = 0; /* of one that was not recorded */
 		return result;
 	}
 	struct thread *t = record_enter_alloc((void *)result, q.bytes);
@@ -115,6 +122,7 @@ static inline uintptr_t hooked(struct hook *h, struct unwind_regs caller, uintpt
 			record_failure(q.bytes);
 		record_leave(t);
 	}
+	probes_elapsed = 0;
 	return result;
 }
 

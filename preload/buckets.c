@@ -226,7 +226,7 @@ void buckets_chain_end(uint32_t origin, uint64_t bytes, uint32_t regrows)
 	add(&c->now, (uint64_t)-1);
 	add(&c->ended, 1);
 	add(&c->regrows, regrows);
-	if (*length != UINT32_MAX)
+	if (__atomic_load_n(length, __ATOMIC_RELAXED) != UINT32_MAX)
 		__atomic_fetch_add(length, 1, __ATOMIC_RELAXED);
 }
 

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "locality.h"
 #include "marks.h"
 
 #define FIRST_POINT_NS                                                                             \
@@ -33,7 +34,7 @@ bool clock_init(void)
 	/* The rate is not known yet; three ticks a nanosecond is near enough for the first points. */
 	h->point_ticks = FIRST_POINT_NS * 3ull;
 	clock_next_point = h->start_ticks;
-	return marks_init();
+	return marks_init() && locality_init();
 }
 
 void clock_flush(struct thread *t, uint64_t now)
@@ -109,8 +110,10 @@ COLD void clock_catch_up(uint32_t bucket, struct ht_counters *c)
 	}
 	uint64_t held = (uint64_t)(c->live_bytes < 0 ? -c->live_bytes : c->live_bytes);
 	if (row_number == HT_NO_ROW && held >= ROW_LEAST_BYTES &&
-		held >= h->peak_bytes / ROW_SHARE && c >= tally.counters &&
-		c < tally.counters + (size_t)h->n_chunks * HT_CHUNK_RECORDS)
+		held >= __atomic_load_n(&h->peak_bytes, __ATOMIC_RELAXED) / ROW_SHARE &&
+		c >= tally.counters &&
+		c < tally.counters + (size_t)__atomic_load_n(&h->n_chunks, __ATOMIC_RELAXED) *
+					     HT_CHUNK_RECORDS)
 		row_number = new_row(
 			bucket, (uint32_t)((size_t)(c - tally.counters) / HT_CHUNK_RECORDS));
 	if (row_number != HT_NO_ROW) {
@@ -201,6 +204,7 @@ COLD void clock_point(struct thread *t, uint64_t now)
 		.cpu_ns = usage.cpu_ns,
 		.minor_faults = usage.minor_faults,
 		.major_faults = usage.major_faults,
+		.sys_ns = usage.sys_ns,
 	};
 	point_max = 0;
 	h->last_ns = sys_monotonic_ns();
@@ -213,6 +217,9 @@ COLD void clock_point(struct thread *t, uint64_t now)
 	__atomic_add_fetch(&h->stamp, 1, __ATOMIC_RELEASE);
 	__atomic_store_n(&clock_next_point, now + h->point_ticks, __ATOMIC_RELAXED);
 	threads_note_name(t);
+	sys_unlock(&point_lock);
+	locality_point(live, now);
+	return;
 out:
 	sys_unlock(&point_lock);
 }

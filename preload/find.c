@@ -148,8 +148,10 @@ static void search_by_calls(struct search *s)
 			alone = true;
 			continue;
 		}
-		if (source != SOURCE_SYSTEM && !group_claim(&g, FIND_REALLOC))
+		if (!group_claim(&g, FIND_REALLOC)) {
+			alone = true; /* what it moves unseen would be counted wrong */
 			continue;
+		}
 		if (!first)
 			first = seeds[i].inner;
 		if (!find_inner(s, &g)) {
@@ -166,7 +168,7 @@ static void search_by_calls(struct search *s)
 	else if (wraps_libc || r->libc_allocs >= 20)
 		r->unable = "its code allocates through libc, which needs no adopting";
 	else if (alone)
-		r->unable = "something in it allocates, but what frees was not found";
+		r->unable = "something in it allocates, but what frees or moves was not found";
 	else
 		r->unable = "no allocator was found in it";
 }

@@ -22,6 +22,7 @@
 #define HT_MAX_MARKS 1024u
 #define HT_CONTENT_BYTES 256u
 #define HT_BUCKET_CONTENTS 64u /* hashes kept of one bucket */
+#define HT_PAGE_BYTES 4096u
 #define HT_NO_ROW 0u /* history row 0 means: none */
 
 /* enum ht_section: the types of extents. */
@@ -47,7 +48,9 @@ enum ht_section {
 	HT_SEC_MARKS = 16,    /* struct ht_mark; index 0 is the start of the process */
 	HT_SEC_PHASES = 17,   /* struct ht_phase; index 0 is not used */
 	HT_SEC_CONTENTS = 18, /* struct ht_content; index 0 is not used */
-	HT_SEC_COUNT = 19
+	HT_SEC_SNAPSHOTS = 19, /* struct ht_snapshot */
+	HT_SEC_LOCALITY = 20,  /* struct ht_locality: rows of the snapshots */
+	HT_SEC_COUNT = 21
 };
 
 enum ht_codec {
@@ -257,7 +260,8 @@ struct ht_counters {
 	int64_t peak_bytes;
 	uint64_t temporary;	  /* freed before the same thread's next allocation */
 	uint64_t foreign_frees;	  /* freed by another thread than the one that allocated */
-	uint64_t timed_calls;	  /* samples: calls of the allocator that were timed, allocations and frees */
+	uint32_t timed_calls;	  /* samples: calls of the allocator that were timed, of every kind; saturates */
+	float timed_squares;	  /* squares of the ticks that each of those took, added up: for standard errors */
 	uint64_t timed_ticks;	  /* what those took */
 	uint64_t filled_bytes;	  /* samples: fresh bytes that were given a pattern, and seen again at free */
 	uint64_t unwritten_bytes; /* of those, at the block's end and with the pattern still in them */
@@ -317,7 +321,8 @@ struct ht_point {
 	uint64_t cpu_ns;
 	uint64_t minor_faults;
 	uint64_t major_faults;
-	uint64_t reserved[2];
+	uint64_t sys_ns; /* of cpu_ns, what the kernel took */
+	uint64_t reserved;
 };
 
 /* Live bytes of one counters record along the timeline. */
@@ -366,6 +371,27 @@ struct ht_content {
 	uint64_t hash; /* of the first HT_CONTENT_BYTES of the content and its size; 0: all that found no room */
 };
 
+/* A look at a sample of the heap's pages: whose blocks lie on which. */
+struct ht_snapshot {
+	uint64_t number; /* of two, the higher is newer; 0: none, or being written */
+	uint64_t ticks;
+	uint64_t live_bytes; /* at that time */
+	uint32_t n_rows;
+	uint32_t first; /* row i is record first + i * step of HT_SEC_LOCALITY */
+	uint32_t step;
+	uint32_t pages; /* in the sample, with a block on them */
+	uint32_t every; /* one page in so many was looked at */
+	uint32_t reserved[5];
+};
+
+/* What a bucket has on a page of a snapshot. Blocks of HT_PAGE_BYTES and more are left out: they fill their own. */
+struct ht_locality {
+	uint32_t page; /* from 0 on, ascending */
+	uint32_t bucket;
+	uint32_t blocks; /* that begin on the page */
+	uint32_t bytes;  /* of blocks, as far as they lie on the page */
+};
+
 enum ht_function_flags {
 	HT_FUNCTION_UNNAMED = 1, /* name is made up: module+0xoffset */
 	HT_FUNCTION_NO_LINES = 2,
@@ -407,6 +433,8 @@ _Static_assert(sizeof(struct ht_history) == 4096, "layout");
 _Static_assert(sizeof(struct ht_mark) == 64, "layout");
 _Static_assert(sizeof(struct ht_phase) == 48, "layout");
 _Static_assert(sizeof(struct ht_content) == 16, "layout");
+_Static_assert(sizeof(struct ht_snapshot) == 64, "layout");
+_Static_assert(sizeof(struct ht_locality) == 16, "layout");
 _Static_assert(sizeof(struct ht_function) == 16, "layout");
 _Static_assert(sizeof(struct ht_frame) == 8, "layout");
 _Static_assert(sizeof(struct ht_location) == 16, "layout");

@@ -100,7 +100,7 @@ static inline bool ready(void)
 	({                                                                                         \
 		uint64_t start = probes_start();                                                   \
 		void *result = (call);                                                             \
-		if (unlikely(start))                                                               \
+		if (probes_timed(start))                                                           \
 			probes_stop(start);                                                        \
 		result;                                                                            \
 	})
@@ -119,6 +119,7 @@ static inline void *allocated(
 		record_alloc(t, caller, p, bytes, usable(p), align, HT_SOURCE_LIBC, uninitialised);
 	else
 		record_failure(bytes);
+	probes_elapsed = 0;
 	record_leave(t);
 	return p;
 }
@@ -139,8 +140,10 @@ EXPORT void free(void *p)
 	record_freeing(p);
 	uint64_t start = probes_start();
 	real.free(p);
-	if (unlikely(start))
-		record_freed(start);
+	if (probes_timed(start)) {
+		probes_stop(start);
+		record_freed();
+	}
 }
 
 EXPORT void *calloc(size_t count, size_t bytes)
@@ -173,13 +176,14 @@ static inline void *reallocate(struct unwind_regs caller, void *p, size_t bytes)
 	if (unlikely(!ready()))
 		return bootstrap_alloc(bytes, 16);
 	if (!p)
-		return allocated(caller, real.realloc(p, bytes), bytes, 0, true);
+		return allocated(caller, TIMED(real.realloc(p, bytes)), bytes, 0, true);
 	record_realloc_begin(&r, p);
-	void *q = real.realloc(p, bytes);
+	void *q = TIMED(real.realloc(p, bytes));
 	if (!q && bytes == 0)
 		record_realloc_freed(&r);
 	else
 		record_realloc_end(&r, caller, q, bytes, q ? usable(q) : 0, 0, HT_SOURCE_LIBC);
+	probes_elapsed = 0; /* of one that was not recorded */
 	return q;
 }
 

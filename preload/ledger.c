@@ -12,12 +12,13 @@
 #include "sys.h"
 #include "tallyfile.h"
 
-#define AREA_BITS    30u
+#define AREA_BITS    LEDGER_AREA_BITS
 #define GRANULE_BITS 5u
 #define ADDRESS_BITS 47u
 #define AREA_SLOTS   (1ul << (AREA_BITS - GRANULE_BITS))
-#define PLANES       4u /* pointers are multiples of 8: mimalloc's and jemalloc's small ones */
+#define PLANES       LEDGER_PLANES /* pointers are multiples of 8: mimalloc's and jemalloc's small ones */
 #define MAX_SIDES    (1u << 22)
+#define MAX_AREAS    1024u /* of those that are looked at */
 
 /*
  * A slot: used 1, side 1, place within the granule 2, bucket or side number 20, size beyond the class's least 8,
@@ -49,6 +50,7 @@ struct side {
 };
 
 static struct area *areas;
+static uint32_t used_areas[MAX_AREAS], n_used_areas; /* each plus 1 */
 static bool in_huge_pages;
 static struct sys_lock side_lock;
 static struct side *sides;
@@ -110,6 +112,12 @@ static COLD uint64_t *new_plane(uint64_t **plane)
 		    plane, &none, fresh, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
 		sys_unmap(fresh, bytes);
 		return none;
+	}
+	struct area *a = (struct area *)((uintptr_t)plane & ~(sizeof(*a) - 1));
+	if (plane == &a->planes[0]) {
+		uint32_t n = __atomic_fetch_add(&n_used_areas, 1, __ATOMIC_RELAXED);
+		if (n < MAX_AREAS)
+			__atomic_store_n(&used_areas[n], (uint32_t)(a - areas) + 1, __ATOMIC_RELAXED);
 	}
 	return fresh;
 }
@@ -226,8 +234,72 @@ bool ledger_take(uintptr_t pointer, struct ledger_entry *e)
 	return true;
 }
 
+uint32_t ledger_areas(uint32_t *found, uint32_t max)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < MAX_AREAS && n < max; i++) {
+		uint32_t area = __atomic_load_n(&used_areas[i], __ATOMIC_RELAXED);
+		if (area)
+			found[n++] = area - 1;
+	}
+	return n;
+}
+
+bool ledger_view(struct ledger_view *v, uint32_t area)
+{
+	v->area = area;
+	for (uint32_t plane = 0; plane < PLANES; plane++) {
+		/* acquire: pairs with new_plane */
+		uint64_t *slots = __atomic_load_n(&areas[area].planes[plane], __ATOMIC_ACQUIRE);
+		if (!slots)
+			memset(v->written[plane], 0, LEDGER_PARTS);
+		else if (!sys_resident(slots, AREA_SLOTS * sizeof(*slots), v->written[plane]))
+			return false;
+	}
+	return true;
+}
+
+/* As unpack, of a slot that may become another's meanwhile: then the bucket or size is of one or the other. */
+static bool peek(uint64_t s, struct ledger_block *b)
+{
+	b->bucket = SLOT_REF(s);
+	if (s & SIDE) {
+		const struct side *side = &sides[SLOT_REF(s)];
+		b->bucket = __atomic_load_n(&side->bucket, __ATOMIC_RELAXED);
+		b->bytes = __atomic_load_n(&side->bytes, __ATOMIC_RELAXED);
+	}
+	/* acquire: the record of a bucket that is counted is there */
+	if (b->bucket >= __atomic_load_n(&tally.header->n_buckets, __ATOMIC_ACQUIRE))
+		return false;
+	if (!(s & SIDE))
+		b->bytes = ht_class_min_bytes(tally.buckets[b->bucket].size_class) + SLOT_REST(s);
+	return true;
+}
+
+uint32_t ledger_page(const struct ledger_view *v, uintptr_t page, struct ledger_block *blocks)
+{
+	uint32_t part = (uint32_t)(page / LEDGER_PART_BYTES) % LEDGER_PARTS, n = 0;
+
+	for (uint32_t plane = 0; plane < PLANES; plane++) {
+		if (!(v->written[plane][part] & 1))
+			continue;
+		const uint64_t *slots = slot_in(&areas[v->area], plane, page);
+		for (uint32_t i = 0; i < HT_PAGE_BYTES >> GRANULE_BITS; i++) {
+			uint64_t s = __atomic_load_n(&slots[i], __ATOMIC_RELAXED);
+			if (!(s & USED) || !peek(s, &blocks[n]))
+				continue;
+			blocks[n++].start =
+				page + ((uintptr_t)i << GRANULE_BITS) + (s >> 2 & 3) * 8;
+		}
+	}
+	return n;
+}
+
 bool ledger_init(bool sparse)
 {
+	memset(used_areas, 0, sizeof(used_areas));
+	n_used_areas = 0;
 	in_huge_pages = !sparse;
 	areas = sys_reserve(sizeof(areas[0]) << (ADDRESS_BITS - AREA_BITS));
 	memset(&side_lock, 0, sizeof(side_lock));

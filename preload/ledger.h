@@ -35,4 +35,31 @@ uint64_t ledger_time(uint64_t ticks);
 /* Removes a pointer. False: not there. */
 bool ledger_take(uintptr_t pointer, struct ledger_entry *e);
 
+/*
+ * Looking at what is live by address, while others change it: each block is seen as it was before a change or after it.
+ * A part is as much of the heap as one page of the ledger is about.
+ */
+#define LEDGER_AREA_BITS   30u
+#define LEDGER_PART_BYTES  16384u
+#define LEDGER_PARTS       (1u << 16) /* of an area */
+#define LEDGER_PAGE_BLOCKS 512u
+#define LEDGER_PLANES      4u
+
+struct ledger_view {
+	uint32_t area; /* address >> LEDGER_AREA_BITS */
+	uint8_t written[LEDGER_PLANES][LEDGER_PARTS]; /* bit 0: there may be something in this part of a plane */
+};
+struct ledger_block {
+	uintptr_t start;
+	uint64_t bytes;
+	uint32_t bucket;
+};
+
+/* Areas in which there are pointers, at most `max`. */
+uint32_t ledger_areas(uint32_t *areas, uint32_t max);
+/* False: the kernel would not tell. */
+bool ledger_view(struct ledger_view *v, uint32_t area);
+/* The blocks that begin in a page of the view's area, LEDGER_PAGE_BLOCKS at most. */
+uint32_t ledger_page(const struct ledger_view *v, uintptr_t page, struct ledger_block *blocks);
+
 #endif

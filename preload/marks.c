@@ -96,7 +96,10 @@ COLD void marks_phase(const struct ht_counters *c)
 	struct ht_header *h = tally.header;
 
 	/* where counts go that have no room */
-	if (c < tally.counters || c >= tally.counters + (size_t)h->n_chunks * HT_CHUNK_RECORDS)
+	if (c < tally.counters ||
+		c >= tally.counters +
+				(size_t)__atomic_load_n(&h->n_chunks, __ATOMIC_RELAXED) *
+					HT_CHUNK_RECORDS)
 		return;
 	sys_lock(&phase_lock);
 	uint32_t n = h->n_phases;

@@ -10,6 +10,8 @@
 #define FILL_MOST      (64u << 10) /* the pattern must not make the host's memory resident */
 #define MAX_BUCKETS    (4u << 20)
 #define OVERHEAD_TRIES 32
+#define CALLS_AHEAD    8 /* of a timed call the CPU clock is read: a system call just before would slow it down */
+#define LONG_TICKS     (1u << 15) /* a call that took longer may have waited for a CPU */
 
 _Thread_local int32_t probes_until_timed __attribute__((tls_model("initial-exec")));
 _Thread_local uint64_t probes_elapsed __attribute__((tls_model("initial-exec")));
@@ -17,6 +19,11 @@ _Thread_local uint64_t probes_elapsed __attribute__((tls_model("initial-exec")))
 static struct index content_index;
 static uint8_t *distinct;    /* contents kept of each bucket */
 static uint64_t clock_ticks; /* what reading the clock twice takes */
+/* Of a thread that is a few calls before a timed one. */
+static _Thread_local struct {
+	uint64_t cpu_ns, ticks;
+	bool armed;
+} before __attribute__((tls_model("initial-exec")));
 
 /* -ln((i + 1/2) / 64), in 256ths: quantiles of the exponential distribution */
 static const uint16_t quantiles[64] = {1242, 961, 830, 744, 680, 628, 585, 549, 517, 488, 463, 439,
@@ -36,15 +43,36 @@ COLD uint64_t probes_start_slow(void)
 {
 	bool first = probes_until_timed == -1; /* a new thread's comes from 0 */
 
+	if (!first && !before.armed) {
+		before.armed = true;
+		before.cpu_ns = sys_thread_cpu_ns();
+		before.ticks = sys_ticks();
+		probes_until_timed = CALLS_AHEAD;
+		return 0;
+	}
+	before.armed = false;
 	probes_until_timed = (int32_t)probes_interval(PROBES_TIMED_EVERY);
-	return first ? 0 : sys_ticks();
+	if (first)
+		return 0;
+	probes_stop(sys_ticks()); /* so that its code is in the cache */
+	probes_elapsed = 0;
+	return sys_ticks();
 }
 
 COLD void probes_stop(uint64_t start)
 {
-	uint64_t took = sys_ticks() - start;
+	uint64_t end = sys_ticks(), took = end - start;
 
 	probes_elapsed = took > clock_ticks ? took - clock_ticks : 1;
+	if (unlikely(took > LONG_TICKS)) {
+		const struct ht_header *h = tally.header;
+		uint64_t ns = h->last_ns - h->start_ns, ticks = h->last_ticks - h->start_ticks;
+		double cpu = (double)(sys_thread_cpu_ns() - before.cpu_ns) *
+			     (ns ? (double)ticks / (double)ns : 3);
+		double waited = (double)(end - before.ticks) - cpu;
+		if (waited > 0)
+			probes_elapsed = waited < (double)took ? took - (uint64_t)waited : 1;
+	}
 }
 
 COLD bool probes_fill(void *p, uint64_t from_bytes, uint64_t bytes)
@@ -69,6 +97,17 @@ COLD void probes_unfill(struct ht_counters *c, const void *p, uint64_t bytes)
 	c->unwritten_bytes += (n - written) * 8;
 }
 
+COLD void probes_count(struct ht_counters *c)
+{
+	float ticks = (float)probes_elapsed;
+
+	if (c->timed_calls < UINT32_MAX)
+		c->timed_calls++;
+	c->timed_ticks += probes_elapsed;
+	c->timed_squares += ticks * ticks;
+	probes_elapsed = 0;
+}
+
 /* Contents: by bucket and hash */
 
 static bool match(uint32_t record, const void *key)
@@ -91,7 +130,9 @@ static uint32_t create(const void *key)
 		return 0;
 	tally.contents[record] = *(const struct ht_content *)key;
 	if (tally.contents[record].hash)
-		distinct[tally.contents[record].bucket]++;
+		/* Under the index's lock; probes_content looks without it. */
+		__atomic_store_n(&distinct[tally.contents[record].bucket],
+			distinct[tally.contents[record].bucket] + 1, __ATOMIC_RELAXED);
 	/* release: readers of the file look at no record beyond the count */
 	__atomic_store_n(&tally.header->n_contents, record + 1, __ATOMIC_RELEASE);
 	return record;
@@ -121,7 +162,7 @@ COLD void probes_content(struct thread *t, const void *p, const struct ledger_en
 
 	t->until_content = probes_interval(PROBES_CONTENT_EVERY);
 	/* Racing threads may keep a few more than the limit. */
-	if (distinct[e->bucket] >= HT_BUCKET_CONTENTS &&
+	if (__atomic_load_n(&distinct[e->bucket], __ATOMIC_RELAXED) >= HT_BUCKET_CONTENTS &&
 		!index_find(&content_index, &ops, index_hash(key.hash, key.bucket), &key))
 		key.hash = 0;
 	uint32_t record = index_get(&content_index, &ops, index_hash(key.hash, key.bucket), &key);
@@ -131,12 +172,17 @@ COLD void probes_content(struct thread *t, const void *p, const struct ledger_en
 
 bool probes_init(void)
 {
-	clock_ticks = UINT64_MAX;
+	uint64_t least = 0;
+
+	clock_ticks = 0;
 	for (int i = 0; i < OVERHEAD_TRIES; i++) {
-		uint64_t start = sys_ticks(), took = sys_ticks() - start;
-		if (took < clock_ticks)
-			clock_ticks = took;
+		probes_elapsed = 0;
+		probes_stop(sys_ticks());
+		if (i == 0 || probes_elapsed < least)
+			least = probes_elapsed;
 	}
+	clock_ticks = least;
+	probes_elapsed = 0;
 	tally.header->n_contents = 1;
 	distinct = sys_reserve(MAX_BUCKETS);
 	return distinct && index_init(&content_index, &ops, 1u << 12);

@@ -25,11 +25,16 @@ bool probes_init(void);
 /* Around a call of the allocator. start gives 0 for one that is not timed. */
 uint64_t probes_start_slow(void);
 void probes_stop(uint64_t start);
+/* To the account of a bucket. */
+void probes_count(struct ht_counters *c);
 
 static inline uint64_t probes_start(void)
 {
 	return likely(--probes_until_timed > 0) ? 0 : probes_start_slow();
 }
+
+/* A call that was timed ends: no unlikely branch, which would lead to code far away and take part of the time. */
+#define probes_timed(start) __builtin_expect_with_probability((start) != 0, 0, 0.5)
 
 /* Gives a fresh block, or from `from` on what a realloc added to it, the pattern; false: it is of no fitting size. */
 bool probes_fill(void *p, uint64_t from_bytes, uint64_t bytes);

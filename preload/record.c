@@ -350,12 +350,9 @@ static inline void count_arrival(struct thread *t, uint32_t bucket, struct ht_co
 		c->min_bytes = bytes;
 	if (bytes > c->max_bytes)
 		c->max_bytes = bytes;
-	t->record->alloc_bytes += weight * bytes;
-	if (unlikely(probes_elapsed)) {
-		c->timed_calls++;
-		c->timed_ticks += probes_elapsed;
-		probes_elapsed = 0;
-	}
+	threads_add(&t->record->alloc_bytes, weight * bytes);
+	if (unlikely(probes_elapsed))
+		probes_count(c);
 	if (unlikely(bytes == 0))
 		__atomic_fetch_add(&tally.header->zero_sizes, 1, __ATOMIC_RELAXED);
 }
@@ -387,7 +384,7 @@ void record_alloc(struct thread *t, struct unwind_regs regs, void *p, uint64_t b
 	}
 	if (unlikely(__atomic_load_n(&adopt_waiting, __ATOMIC_RELAXED)) && source == HT_SOURCE_LIBC)
 		adopt_run();
-	t->record->allocs += weight;
+	threads_add(&t->record->allocs, weight);
 	record_self.last_alloc = p;
 	if (unlikely(sample_mean))
 		sample_enter(p);
@@ -445,18 +442,14 @@ void record_free(struct thread *t, void *p, const struct ledger_entry *e)
 	after_event(t, now);
 }
 
-COLD void record_freed(uint64_t start)
+COLD void record_freed(void)
 {
 	struct thread *t;
 
-	probes_stop(start);
 	/* In a handler that interrupted a recording, the free itself was counted as dropped. */
 	t = record_self.open == RECORD_CLOSED ? NULL : record_enter();
-	if (t && t->freed_bucket) {
-		struct ht_counters *c = buckets_counters(t, t->freed_bucket);
-		c->timed_calls++;
-		c->timed_ticks += probes_elapsed;
-	}
+	if (t && t->freed_bucket)
+		probes_count(buckets_counters(t, t->freed_bucket));
 	probes_elapsed = 0;
 	if (t)
 		record_leave(t);
@@ -484,7 +477,7 @@ static void count_regrow(struct thread *t, struct unwind_regs regs, void *p,
 	buckets_regrown(e->bucket, bucket, e->bytes, bytes, p != q);
 	buckets_chain_step(e->origin, e->bytes, bytes, e->regrows == 0,
 		p == q ? 0 : (e->bytes < bytes ? e->bytes : bytes));
-	t->record->reallocs++;
+	threads_add(&t->record->reallocs, 1);
 	record_self.last_alloc = q;
 	now_entry.bucket = bucket;
 	now_entry.regrows++;

@@ -128,7 +128,7 @@ static inline void record_freeing(void *p)
 }
 
 /* The real free of what record_freeing was told of was timed, see probes.h. */
-void record_freed(uint64_t start);
+void record_freed(void);
 
 /* The whole of a realloc of a pointer that is not NULL: begin before the real one, and one of the others after it. */
 struct record_realloc {

@@ -385,6 +385,7 @@ void sys_usage(struct sys_usage *out)
 	call(SYS_getrusage, RUSAGE_SELF, &u);
 	out->cpu_ns = (uint64_t)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1000000000u +
 		      (uint64_t)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) * 1000u;
+	out->sys_ns = (uint64_t)u.ru_stime.tv_sec * 1000000000u + (uint64_t)u.ru_stime.tv_usec * 1000u;
 	out->minor_faults = (uint64_t)u.ru_minflt;
 	out->major_faults = (uint64_t)u.ru_majflt;
 	/* Opened anew each time: a descriptor kept open might be closed by the host and then be somebody else's. */
@@ -400,6 +401,19 @@ void sys_usage(struct sys_usage *out)
 	out->vm_bytes = fields[0] * SYS_PAGE_BYTES;
 	out->rss_bytes = fields[1] * SYS_PAGE_BYTES;
 	out->data_bytes = fields[5] * SYS_PAGE_BYTES;
+}
+
+uint64_t sys_thread_cpu_ns(void)
+{
+	struct timespec t = {0, 0};
+
+	call(SYS_clock_gettime, CLOCK_THREAD_CPUTIME_ID, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+bool sys_resident(const void *start, size_t bytes, uint8_t *pages)
+{
+	return call(SYS_mincore, start, bytes, pages) == 0;
 }
 
 bool sys_trylock(struct sys_lock *lock)

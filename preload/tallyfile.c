@@ -51,6 +51,8 @@ static const struct {
 	{HT_SEC_MARKS, sizeof(struct ht_mark), HT_MAX_MARKS, 1},
 	{HT_SEC_PHASES, sizeof(struct ht_phase), 8u << 20, 1},
 	{HT_SEC_CONTENTS, sizeof(struct ht_content), 4u << 20, 1},
+	{HT_SEC_SNAPSHOTS, sizeof(struct ht_snapshot), 2, 2},
+	{HT_SEC_LOCALITY, sizeof(struct ht_locality), 512u << 10, 1},
 };
 
 static uint64_t round_up(uint64_t value, uint64_t unit)
@@ -254,6 +256,8 @@ int tallyfile_open(const char *directory, const char *program)
 	table(marks, HT_SEC_MARKS);
 	table(phases, HT_SEC_PHASES);
 	table(contents, HT_SEC_CONTENTS);
+	table(snapshots, HT_SEC_SNAPSHOTS);
+	table(locality, HT_SEC_LOCALITY);
 #undef table
 	struct ht_header *h = (struct ht_header *)reservation;
 	h->version = HT_VERSION;

@@ -27,6 +27,8 @@ struct tallyfile {
 	struct ht_mark *marks;
 	struct ht_phase *phases;
 	struct ht_content *contents;
+	struct ht_snapshot *snapshots;
+	struct ht_locality *locality;
 };
 
 /* The process's tally; all pointers NULL until tallyfile_open succeeded. */

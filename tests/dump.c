@@ -37,6 +37,8 @@ struct sums {
 	uint64_t lifetimes;
 	uint64_t timed_calls, timed_ticks, filled_bytes, unwritten_bytes;
 	uint64_t contents, content_frees; /* kept hashes, and frees that had any content sampled */
+	/* as sampled: pages, blocks and their bytes on those, and one page in how many that was */
+	uint64_t seen_pages, seen_blocks, seen_bytes, page_every, snapshot_bytes;
 };
 
 static const char *const pseudo_names[] = {
@@ -249,6 +251,18 @@ static void add(struct sums *to, const struct tally *t, const bool *match)
 		to->contents += c->hash != 0;
 		to->content_frees += c->count;
 	}
+	to->page_every = t->snapshot.every;
+	to->snapshot_bytes = t->snapshot.live_bytes;
+	for (uint32_t i = 0, page = UINT32_MAX; i < t->n_locality; i++) {
+		const struct ht_locality *l = &t->locality[i];
+
+		if (!match[t->buckets[l->bucket].site])
+			continue;
+		to->seen_pages += l->page != page;
+		page = l->page;
+		to->seen_blocks += l->blocks;
+		to->seen_bytes += l->bytes;
+	}
 	for (uint32_t i = 0; i < t->n_chains; i++) {
 		const struct ht_chain *c = &t->chains[i];
 
@@ -293,6 +307,11 @@ static void print_sums(const struct sums *s)
 	LINE(unwritten_bytes);
 	LINE(contents);
 	LINE(content_frees);
+	LINE(seen_pages);
+	LINE(seen_blocks);
+	LINE(seen_bytes);
+	LINE(page_every);
+	LINE(snapshot_bytes);
 	LINE(lifetimes);
 #undef LINE
 }

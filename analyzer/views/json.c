@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "advice.h"
+#include "measured_view.h"
 #include "phase_view.h"
 
 struct object {
@@ -143,6 +144,27 @@ static struct object point(const struct report_point *p)
 	put_uint(&o, "vm_bytes", p->vm_bytes);
 	put_uint(&o, "data_bytes", p->data_bytes);
 	put_uint(&o, "mapped_bytes", p->mapped_bytes);
+	put_uint(&o, "cpu_ns", p->cpu_ns);
+	put_uint(&o, "sys_ns", p->sys_ns);
+	put_uint(&o, "minor_faults", p->minor_faults);
+	put_uint(&o, "major_faults", p->major_faults);
+	put_uint(&o, "purged_bytes", p->purged_bytes);
+	put_uint(&o, "unmapped_bytes", p->unmapped_bytes);
+	return o;
+}
+
+static struct object span(const struct report_span *s)
+{
+	struct object o = object_new();
+
+	put_uint(&o, "until_ns", s->until_ns);
+	put_uint(&o, "ns", s->ns);
+	put_uint(&o, "cpu_ns", s->cpu_ns);
+	put_uint(&o, "sys_ns", s->sys_ns);
+	put_uint(&o, "minor_faults", s->minor_faults);
+	put_uint(&o, "major_faults", s->major_faults);
+	put_uint(&o, "purged_bytes", s->purged_bytes);
+	put_uint(&o, "unmapped_bytes", s->unmapped_bytes);
 	return o;
 }
 
@@ -165,6 +187,9 @@ static struct object memory(const struct report_memory *m)
 	json_t *timeline = put_array(&o, "timeline");
 	for (uint32_t i = 0; timeline && i < m->n_points; i++)
 		put_row(&o, timeline, point(&m->points[i]));
+	json_t *spans = put_array(&o, "spans");
+	for (uint32_t i = 0; spans && i < m->n_spans; i++)
+		put_row(&o, spans, span(&m->spans[i]));
 	return o;
 }
 
@@ -305,6 +330,8 @@ static struct object report(const struct report *r)
 		put_row(&o, a, crate(&r->crates[i]));
 	put_object(&o, "more_crates", more(r->n_more_crates, &r->more_crates));
 	put_object(&o, "memory", memory(&r->memory));
+	o.bad |= json_object_set_new(o.json, "allocator_time", measured_time_json(&r->measured));
+	o.bad |= json_object_set_new(o.json, "locality", measured_locality_json(&r->measured));
 	if (r->phases)
 		o.bad |= json_object_set_new(o.json, "phases", phases_json(r->phases));
 	a = put_array(&o, "sizes");

@@ -197,6 +197,40 @@ static void make_summary(struct builder *b)
 	s->sample_bytes = h->sample_bytes;
 }
 
+static struct report_span span_between(const struct report_point *from, const struct report_point *to)
+{
+	return (struct report_span){
+		.until_ns = to->ns,
+		.ns = less(to->ns, from->ns),
+		.cpu_ns = less(to->cpu_ns, from->cpu_ns),
+		.sys_ns = less(to->sys_ns, from->sys_ns),
+		.minor_faults = less(to->minor_faults, from->minor_faults),
+		.major_faults = less(to->major_faults, from->major_faults),
+		.purged_bytes = less(to->purged_bytes, from->purged_bytes),
+		.unmapped_bytes = less(to->unmapped_bytes, from->unmapped_bytes),
+	};
+}
+
+/* Each span ends with the last point in its equal share of the time; one without a point falls to the next. */
+static void make_spans(struct report_memory *m)
+{
+	struct report_point start = {0}, *before = &start;
+	uint64_t end_ns = m->points[m->n_points - 1].ns;
+	uint32_t i = 0;
+
+	m->run = span_between(&start, &m->points[m->n_points - 1]);
+	for (unsigned k = 1; k <= REPORT_SPANS; k++) {
+		uint64_t until = (uint64_t)((double)end_ns * k / REPORT_SPANS);
+		uint32_t first = i;
+		while (i < m->n_points && (m->points[i].ns <= until || k == REPORT_SPANS))
+			i++;
+		if (i == first)
+			continue;
+		m->spans[m->n_spans++] = span_between(before, &m->points[i - 1]);
+		before = &m->points[i - 1];
+	}
+}
+
 static void make_memory(struct builder *b)
 {
 	const struct ht_header *h = &b->t->header;
@@ -220,6 +254,12 @@ static void make_memory(struct builder *b)
 		to->vm_bytes = p->vm_bytes;
 		to->data_bytes = p->data_bytes;
 		to->mapped_bytes = less(p->map_bytes, p->unmap_bytes);
+		to->cpu_ns = p->cpu_ns;
+		to->sys_ns = p->sys_ns;
+		to->minor_faults = p->minor_faults;
+		to->major_faults = p->major_faults;
+		to->purged_bytes = p->madvise_bytes;
+		to->unmapped_bytes = p->unmap_bytes;
 		if (to->rss_bytes > m->max_rss_bytes)
 			m->max_rss_bytes = to->rss_bytes;
 		uint64_t away = to->ns > peak_ns ? to->ns - peak_ns : peak_ns - to->ns;
@@ -229,6 +269,8 @@ static void make_memory(struct builder *b)
 		}
 	}
 	m->beyond_heap_bytes = less(m->at_peak.rss_bytes, m->at_peak.live_bytes);
+	if (m->n_points)
+		make_spans(m);
 }
 
 static void make_blames(struct builder *b)
@@ -637,6 +679,7 @@ int report_init(struct report *r, const struct profile *p, enum profile_metric b
 	make_threads(&b);
 	make_losses(&b);
 	make_modules(&b);
+	b.bad |= measured_init(&r->measured, p, e) != 0;
 	if (!b.bad)
 		make_notes(&b);
 	if (!b.bad)
@@ -658,5 +701,6 @@ void report_release(struct report *r)
 	free(r->threads);
 	free(r->losses);
 	free(r->modules);
+	measured_release(&r->measured);
 	*r = (struct report){0};
 }

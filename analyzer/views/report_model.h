@@ -7,6 +7,7 @@
 #define HEAPTALLY_VIEWS_REPORT_MODEL_H
 
 #include "../profile.h"
+#include "measured.h"
 
 enum report_end {
 	REPORT_EXITED, /* the process went through exit */
@@ -45,7 +46,21 @@ struct report_summary {
 struct report_point {
 	uint64_t ns, live_bytes, live_max_bytes, rss_bytes, vm_bytes, data_bytes;
 	uint64_t mapped_bytes; /* asked of mmap up to then, less munmap */
+	/* since the start */
+	uint64_t cpu_ns, sys_ns, minor_faults, major_faults;
+	uint64_t purged_bytes, unmapped_bytes; /* see report_span */
 };
+
+/* What happened from the span before, or the start, until a time. */
+struct report_span {
+	uint64_t until_ns, ns;
+	uint64_t cpu_ns, sys_ns; /* user and system; system */
+	uint64_t minor_faults, major_faults;
+	/* given back with madvise (DONTNEED or FREE) and munmap; of calls through the dynamic linker, so without those that
+	 * the C library makes itself */
+	uint64_t purged_bytes, unmapped_bytes;
+};
+#define REPORT_SPANS 8
 
 struct report_memory {
 	struct report_point *points;
@@ -54,6 +69,9 @@ struct report_memory {
 	struct report_point at_peak; /* the point nearest to the peak */
 	uint64_t beyond_heap_bytes;  /* RSS beyond live heap at that point */
 	uint64_t map_bytes, unmap_bytes, madvise_bytes;
+	struct report_span run; /* all of it, as the last point has it */
+	struct report_span spans[REPORT_SPANS]; /* about equally long */
+	uint32_t n_spans;
 };
 
 struct report_blame {
@@ -132,6 +150,8 @@ struct report {
 	uint32_t n_more_blames, n_more_crates;
 	struct report_figures more_blames, more_crates;
 	uint32_t n_quiet_modules; /* loaded, neither allocated nor mapped */
+
+	struct measured measured; /* estimates from few events and pages */
 
 	/* What to do about it; set by the command, both or neither, and not owned. NULL: views leave it out. */
 	const struct findings *findings;

@@ -12,6 +12,7 @@
 
 #define SITE_SHARE 0.005 /* of the projected peak: smaller sites are not called out */
 #define SITES      12u
+#define FEW_MORE   1.5 /* blocks: what grows then are the blocks */
 
 struct line {
 	const struct scale_row *row;
@@ -163,15 +164,20 @@ int scale_text(FILE *out, const struct scale *s, double project, unsigned column
 		columns = TEXT_COLUMNS;
 	for (size_t i = 0; i < s->n_rows; i++) {
 		lines[i].row = &s->rows[i];
-		projection_init(&lines[i].bytes, s->sizes, s->rows[i].bytes, s->n_sizes, project);
-		projection_init(&lines[i].count, s->sizes, s->rows[i].count, s->n_sizes, project);
+		const double *count = s->rows[i].count;
+		bool buffers = s->rows[i].kind == SCALE_SITE &&
+			       count[s->n_sizes - 1] < FEW_MORE * count[0];
+		projection_init(
+			&lines[i].bytes, s->sizes, s->rows[i].bytes, s->n_sizes, buffers, project);
+		projection_init(
+			&lines[i].count, s->sizes, count, s->n_sizes, s->rows[i].room, project);
 		if (s->rows[i].room)
 			projection_doubles(
 				&lines[i].bytes, s->sizes, s->rows[i].bytes, s->n_sizes, project);
 	}
 	struct projection peak = lines[0].bytes, rss;
 	double whole = peak.value > 0 ? peak.value : 1;
-	projection_init(&rss, s->sizes, s->rss_bytes, s->n_sizes, project);
+	projection_init(&rss, s->sizes, s->rss_bytes, s->n_sizes, false, project);
 	qsort(lines, s->n_rows, sizeof(*lines), by_bytes);
 
 	fprintf(out, "%sRuns%s\n", style ? "\033[1m" : "", style ? "\033[0m" : "");

@@ -13,6 +13,7 @@
 #include "advice.h"
 #include "figures.h"
 #include "inventory_view.h"
+#include "measured_view.h"
 #include "phase_view.h"
 #include "utf8.h"
 
@@ -20,6 +21,7 @@
 #define BAR_COLUMNS       30
 #define FINDINGS          5
 #define INVENTORY_ROWS 10
+#define MEASURED_ROWS     5
 #define MAPPED_ROWS       4
 #define NAME_AT           36 /* where put_figures leaves the cursor */
 #define MODULE_AT         29
@@ -347,6 +349,36 @@ static void put_memory(const struct text *t, const struct report *r)
 		figure_bytes(b, p->vm_bytes), figure_bytes(c, p->data_bytes));
 }
 
+/* The kernel's part: page faults, system time, and what was given back to it. */
+static void put_kernel(const struct text *t, const struct report *r)
+{
+	const struct report_memory *m = &r->memory;
+	const struct report_span *run = &m->run;
+	char a[FIGURE_SIZE], b[FIGURE_SIZE], c[FIGURE_SIZE], d[FIGURE_SIZE], f[FIGURE_SIZE];
+
+	if (!m->n_points || !run->cpu_ns)
+		return;
+	put_field(t, "kernel", "%s of %s CPU (%s) in %s page faults, %s of them from disk, and calls",
+		figure_time(a, run->sys_ns), figure_time(b, run->cpu_ns),
+		figure_share(c, (double)run->sys_ns / (double)run->cpu_ns),
+		figure_count(d, run->minor_faults + run->major_faults),
+		figure_count(f, run->major_faults));
+	put_field(t, "given back", "%s with madvise, %s with munmap (the C library's own not seen)",
+		figure_bytes(a, run->purged_bytes), figure_bytes(b, run->unmapped_bytes));
+	fprintf(t->out, "  %8s  %8s  %8s  %8s  %7s  %8s\n", "until", "faults/s", "CPU", "system",
+		"madvise", "munmap");
+	for (uint32_t i = 0; i < m->n_spans; i++) {
+		const struct report_span *s = &m->spans[i];
+		double faults = (double)(s->minor_faults + s->major_faults);
+		fprintf(t->out, "  %8s  %8s  %8s  ", figure_time(a, s->until_ns),
+			figure_count(b, s->ns ? (uint64_t)(faults * 1e9 / (double)s->ns) : 0),
+			figure_time(c, s->cpu_ns));
+		fprintf(t->out, "%8s  %7s  %8s\n",
+			figure_share(a, s->cpu_ns ? (double)s->sys_ns / (double)s->cpu_ns : 0),
+			figure_bytes(b, s->purged_bytes), figure_bytes(c, s->unmapped_bytes));
+	}
+}
+
 static const char *size_label(char *out, size_t bytes, uint64_t up_to)
 {
 	static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
@@ -486,6 +518,8 @@ int text_write(FILE *out, const struct report *r, unsigned columns, bool style, 
 	if (r->inventory)
 		inventory_text_write(out, r->inventory, t.columns, style, INVENTORY_ROWS);
 	put_memory(&t, r);
+	put_kernel(&t, r);
+	measured_text(out, &r->measured, t.columns, style, MEASURED_ROWS);
 	if (r->phases && r->phases->n > 1) {
 		heading(&t, "Phases");
 		phases_text(out, r->phases, t.columns);

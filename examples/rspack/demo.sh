@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # The demo: a real rspack build recorded, the report, the flame graph. demo.sh BUILD_DIRECTORY
-set -eu
+set -euo pipefail
 build=$(cd "$1" && pwd)
 example=$(cd "$(dirname "$0")" && pwd)
 node=$("$example/setup.sh" | tail -n 1)

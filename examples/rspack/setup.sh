@@ -80,7 +80,7 @@ installed=node_modules/.package-lock.json
 if [ ! -e $installed ] || [ -n "$(find package-lock.json -newer $installed)" ]; then
 	need_npm
 	say "installing node_modules"
-	npm ci --ignore-scripts --include=optional --no-audit --no-fund >&2 </dev/null ||
+	npm ci --ignore-scripts --include=optional --no-audit --no-fund --loglevel=error >&2 </dev/null ||
 		die "npm ci failed; its messages are above"
 fi
 

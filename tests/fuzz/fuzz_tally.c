@@ -78,6 +78,12 @@ static void check_promises(const struct tally *t)
 		check(i == 0 || c[-1].bucket < c->bucket ||
 			(c[-1].bucket == c->bucket && c[-1].hash < c->hash));
 	}
+	for (uint32_t i = 0; i < t->n_locality; i++) {
+		const struct ht_locality *l = &t->locality[i];
+		check(t->snapshot.number && t->snapshot.every);
+		check(l->bucket < t->n_buckets && l->page < t->snapshot.pages);
+		check(i == 0 || l[-1].page <= l->page);
+	}
 	check(!t->names == !t->names_bytes && (!t->names || !t->names[t->names_bytes - 1]));
 	for (uint32_t i = 0; i < t->n_functions; i++)
 		check(t->functions[i].name < t->names_bytes &&
@@ -116,7 +122,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 	check_promises(&again);
 	check(again.n_sites == t.n_sites && again.n_buckets == t.n_buckets &&
 		again.n_curves == t.n_curves && again.n_phases == t.n_phases &&
-		again.n_contents == t.n_contents);
+		again.n_contents == t.n_contents && again.n_locality == t.n_locality);
+	check(memcmp(again.locality, t.locality, t.n_locality * sizeof(*t.locality)) == 0);
 	check(memcmp(again.phases, t.phases, t.n_phases * sizeof(*t.phases)) == 0);
 	check(memcmp(again.counters, t.counters, t.n_buckets * sizeof(*t.counters)) == 0);
 	unlink(written);
@@ -168,6 +175,8 @@ static struct input raw_seed(unsigned extents)
 	struct synth s;
 	struct ht_chain chain = {.origin = 1, .size_class = 4, .ended = 5};
 	struct ht_content content = {.bucket = 1, .count = 3, .hash = 77};
+	struct ht_snapshot shot = {.number = 1, .n_rows = 2, .first = 0, .step = 2, .pages = 2, .every = 4};
+	struct ht_locality row = {.bucket = 1, .blocks = 3, .bytes = 100};
 
 	synth_init(&s);
 	s.extents = extents;
@@ -184,6 +193,13 @@ static struct input raw_seed(unsigned extents)
 		synth_add(&s, HT_SEC_CONTENTS, &content);
 	}
 	synth_coarsen(&s);
+	for (uint32_t i = 0; i < 4; i++) {
+		row.page = i / 2;
+		synth_add(&s, HT_SEC_LOCALITY, &row);
+	}
+	synth_add(&s, HT_SEC_SNAPSHOTS, &shot);
+	shot.number = shot.first = 1;
+	synth_add(&s, HT_SEC_SNAPSHOTS, &shot);
 	synth_add(&s, HT_SEC_CHAINS, &chain);
 	in.data = synth_image(&s, &in.bytes);
 	compact(&in);

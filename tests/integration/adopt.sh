@@ -23,6 +23,10 @@ own() { awk -v key="$1" '{ for (i = 2; i < NF; i += 2) if ($i == key) n += $(i +
 
 exact() {
 	host "$@"
+	agrees
+}
+
+agrees() {
 	local seen
 	seen=$(dump --adopted out/heaptally.host*.tally)
 	is "$seen" allocs $(($(own allocs) + $(own zeroed)))
@@ -37,9 +41,31 @@ exact() {
 	is "$seen" header.dropped 0
 }
 
+# An older rustc puts more between a small module's code and its allocator than can be seen through. Such a module is
+# left alone as a whole, and said to be.
+exact_from_rust() {
+	local version=1.95
+	host "$1"
+	if [ "$(dump --adopted out/heaptally.host*.tally | value allocs)" -gt 0 ] ||
+		printf '%s\n' "rustc $version" "$(rustc --version)" | sort -C -V; then
+		agrees
+		return
+	fi
+	local seen
+	seen=$(dump --adopted out/heaptally.host*.tally)
+	is "$seen" frees 0
+	is "$seen" reallocs 0
+	is "$seen" header.unknown_frees 0
+	{ "$heaptally" report out/heaptally.host.*.tally && "$heaptally" scan "$1"; } >said
+	grep -qE "left alone: |nothing to adopt: " said || fail "neither report nor scan says that it was left alone"
+	skip "left alone and said so: $(rustc --version) made it, $version or later is needed"
+}
+
 for module in toy-c-slot toy-rust-slot toy-rust-direct jemalloc-c-slot jemalloc-c-direct jemalloc-rust-slot jemalloc-rust-direct; do
 	for frames in frames noframes; do
-		eval "test_${module//-/_}_$frames() { exact $bin/adopt/$module-$frames.so; }"
+		test=exact
+		[[ $module != *-rust-* ]] || test=exact_from_rust
+		eval "test_${module//-/_}_$frames() { $test $bin/adopt/$module-$frames.so; }"
 	done
 done
 
@@ -48,7 +74,7 @@ test_needed_library() { exact needed; }
 
 # Two allocators, and two copies of one, in a process.
 test_two_at_once() {
-	exact "$bin/adopt/toy-c-slot-frames.so" "$bin/adopt/jemalloc-c-slot-noframes.so" "$bin/adopt/toy-rust-slot-frames.so"
+	exact "$bin/adopt/toy-c-slot-frames.so" "$bin/adopt/jemalloc-c-slot-noframes.so" "$bin/adopt/toy-c-slot-noframes.so"
 }
 
 # Its entry points are too short to be hooked: nothing of it may be touched, and nothing counted.

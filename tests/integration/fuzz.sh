@@ -28,7 +28,11 @@ test_whole_command() {
 	record
 	command_on 0 report raw.tally
 	command_on 0 report --json raw.tally
+	command_on 0 report --phase start raw.tally
+	command_on 0 report --phase start --json raw.tally
+	command_on 2 report --phase nowhere raw.tally
 	command_on 0 flame raw.tally -o flame.svg
+	command_on 0 flame --phase start raw.tally -o flame.svg
 	command_on 0 flame raw.tally --folded --all-frames -o folded
 	command_on 0 finish raw.tally
 	command_on 0 report raw.tally
@@ -64,9 +68,12 @@ test_foreign_files() {
 	command_on 2 finish foreign
 	[ "$(cat foreign)" = "not a tally" ] || fail "finish changed a file that is none of its own"
 	record
-	printf '\002' | dd of=raw.tally bs=1 seek=8 conv=notrunc status=none
+	printf '\377' | dd of=raw.tally bs=1 seek=8 conv=notrunc status=none
 	command_on 2 report raw.tally
 	grep -q "newer" stderr || fail "a newer version is called: $(cat stderr)"
+	printf '\001' | dd of=raw.tally bs=1 seek=8 conv=notrunc status=none
+	command_on 2 report raw.tally
+	grep -q "older" stderr || fail "an older version is called: $(cat stderr)"
 }
 
 case ${1-} in --one) "test_$2"; exit ;; esac

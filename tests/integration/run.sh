@@ -183,6 +183,39 @@ test_probes() {
 	[ "$(value filled_bytes <<<"$seen")" -gt 0 ] || fail "no chain was filled"
 	is "$seen" unwritten_bytes $(($(value filled_bytes <<<"$seen") * 3 / 4))
 }
+# Pages touched, estimated from a sample of them: see victims/locality.c. The last look has to be at the last state, for which
+# a point of the timeline must come in time: if none did, again with more of it.
+test_locality() {
+	local tally name seen every pages got want
+	for seconds_spun in 1 4 12; do
+		rm -rf out
+		expect 0 "$bin/locality" $seconds_spun
+		tally=$(tally_of locality)
+		seen=$(dump --through victim_large "$tally")
+		# the large blocks are in it, so that the small ones to be freed are gone
+		[ "$(value snapshot_bytes <<<"$seen")" -lt "$(section ledger notes | value snapshot_least_bytes)" ] || break
+	done
+	is "$seen" seen_pages 0 # they are no smaller than a page
+	is "$(dump --through victim_freed "$tally")" seen_blocks 0
+	every=$(value page_every <<<"$seen")
+	[ "$every" -gt 1 ] || fail "every page was looked at: no sample"
+	for name in dense scattered rare; do
+		seen=$(dump --through victim_$name "$tally")
+		for key in pages blocks bytes; do
+			got=$(value seen_$key <<<"$seen")
+			want=$(section ledger notes | value ${name}_$key)
+			# One page in `every` is drawn, by itself: six deviations of the sum over pages, whose values are at most
+			# `most` each.
+			pages=$(section ledger notes | value ${name}_pages)
+			awk -v got="$got" -v want="$want" -v every="$every" -v pages="$pages" \
+				-v squares="$(section ledger notes | value ${name}_${key}_squares)" 'BEGIN {
+				deviation = sqrt(every * squares * (1 - 1 / every))
+				exit !(got * every > want - 6 * deviation && got * every < want + 6 * deviation && got > 20)
+			}' || fail "$name: $got $key on one page in $every, $want in truth"
+		done
+	done
+	"$heaptally" report --json "$tally" >report.json || fail "no report"
+}
 # Every estimate within six standard deviations of the truth; what is freed is gone to the unit.
 test_sampled() {
 	export HEAPTALLY_SAMPLE=16384
@@ -352,6 +385,9 @@ test_signals() {
 	is "$(dump --header "$tally")" header.unknown_frees 0
 }
 test_longjmp() { simple longjmp; }
+test_sliding() { simple sliding; }
+test_interrupted() { simple interrupted; }
+test_jit() { simple jit; }
 test_exceptions() { simple exceptions; }
 test_dlopen() {
 	expect 0 "$bin/dlopen" "$bin/module_one.so" "$bin/module_two.so"
@@ -726,7 +762,7 @@ native() {
 	ulimit -c 0
 	mkdir empty
 	for v in family zero failing errno usable c23 alignment temporary chains peak maps threads threads_in_turn \
-		tls_key early fork fork_storm longjmp ucontext new new_failing tls_cxx exceptions; do
+		tls_key early fork fork_storm longjmp sliding interrupted jit ucontext new new_failing tls_cxx exceptions; do
 		check $v 0 "$bin/$v"
 	done
 	check failing-senseless 0 "$bin/failing" senseless

@@ -31,6 +31,8 @@ static const size_t record_bytes[HT_SEC_COUNT] = {
 	[HT_SEC_MARKS] = sizeof(struct ht_mark),
 	[HT_SEC_PHASES] = sizeof(struct ht_phase),
 	[HT_SEC_CONTENTS] = sizeof(struct ht_content),
+	[HT_SEC_SNAPSHOTS] = sizeof(struct ht_snapshot),
+	[HT_SEC_LOCALITY] = sizeof(struct ht_locality),
 };
 
 static void __attribute__((noreturn)) refuse(const char *why)

@@ -506,11 +506,28 @@ Test(report, json_is_what_the_schema_says)
 	struct synth s;
 	struct report r;
 	json_t *schema = schema_load();
+	struct ht_snapshot shot = {
+		.number = 1, .live_bytes = 1, .n_rows = 12, .step = 1, .pages = 12, .every = 2};
 
 	make_small(&s);
+	synth_counters(&s, 1, 0)->timed_calls = 50;
+	synth_counters(&s, 1, 0)->timed_ticks = 5000;
+	synth_add(&s, HT_SEC_SNAPSHOTS, &shot);
+	for (uint32_t page = 0; page < 12; page++) {
+		struct ht_locality row = {page, 1, 1, 1000};
+		synth_add(&s, HT_SEC_LOCALITY, &row);
+	}
 	for (int m = 0; m < METRIC_N; m++) {
 		make_report(&s, &r, (enum profile_metric)m, 1);
 		json_t *j = json_of(&r);
+		cr_assert_eq(json_array_size(json_object_get(
+				     json_object_get(j, "allocator_time"), "functions")),
+			1);
+		cr_assert_eq(
+			json_array_size(json_object_get(json_object_get(j, "locality"), "functions")),
+			1);
+		cr_assert_gt(
+			json_array_size(json_object_get(json_object_get(j, "memory"), "spans")), 0);
 		cr_assert(fits(schema, schema, j), "metric %d", m);
 		/* and the check does check */
 		json_object_set_new(json_object_get(j, "summary"), "surprise", json_true());

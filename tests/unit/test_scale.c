@@ -65,7 +65,7 @@ Test(scale, laws_are_told)
 		struct projection p;
 		for (unsigned k = 0; k < SIZES; k++)
 			y[k] = cases[i].of(sizes[k]);
-		projection_init(&p, sizes, y, SIZES, 10000);
+		projection_init(&p, sizes, y, SIZES, false, 10000);
 		cr_assert_eq(p.fit.growth, cases[i].growth, "case %zu is called %s", i,
 			growth_name(p.fit.growth));
 		double truth = cases[i].of(10000);
@@ -84,12 +84,12 @@ Test(scale, noise_is_no_law)
 		struct fit f;
 		for (unsigned k = 0; k < SIZES; k++)
 			y[k] = linear(sizes[k]) * (signs & 1u << k ? 1.01 : 0.99);
-		fit_init(&f, sizes, y, SIZES);
+		fit_init(&f, sizes, y, SIZES, false);
 		cr_assert_eq(f.growth, GROWTH_LINEAR, "signs %u are called %s", signs,
 			growth_name(f.growth));
 		for (unsigned k = 0; k < SIZES; k++)
 			y[k] = square(sizes[k]) * (signs & 1u << k ? 1.01 : 0.99);
-		fit_init(&f, sizes, y, SIZES);
+		fit_init(&f, sizes, y, SIZES, false);
 		cr_assert(f.growth == GROWTH_QUADRATIC || f.growth == GROWTH_N_LOG_N,
 			"signs %u are called %s", signs, growth_name(f.growth));
 	}
@@ -107,10 +107,26 @@ Test(scale, steps_are_no_law)
 			struct fit f;
 			for (int k = 0; k < 5; k++)
 				y[k] = table(some[i][k] * each);
-			fit_init(&f, some[i], y, 5);
+			fit_init(&f, some[i], y, 5, false);
 			cr_assert_eq(f.growth, GROWTH_LINEAR, "sizes %zu, %f each: %s", i, each,
 				growth_name(f.growth));
 		}
+}
+
+/* Capacities of one buffer that happen to look like a square, as they were seen: a line. Twice as steep: a square. */
+Test(scale, one_buffer)
+{
+	static const double n[] = {500, 900, 1700, 2800, 4000},
+			    seen[] = {442368, 507904, 884736, 1769472, 3538944};
+	double y[5];
+	struct fit f;
+
+	fit_init(&f, n, seen, 5, true);
+	cr_assert_eq(f.growth, GROWTH_LINEAR, "%s", growth_name(f.growth));
+	for (int k = 0; k < 5; k++)
+		y[k] = 3 * n[k] * n[k];
+	fit_init(&f, n, y, 5, true);
+	cr_assert_eq(f.growth, GROWTH_QUADRATIC, "%s", growth_name(f.growth));
 }
 
 /* Doublings of one size say nothing of where in its doubling a table is; other sizes do. */
@@ -126,7 +142,7 @@ Test(scale, doubling_capacities)
 			struct projection p;
 			for (int k = 0; k < 4; k++)
 				y[k] = table(x[k]);
-			projection_init(&p, x, y, 4, at);
+			projection_init(&p, x, y, 4, false, at);
 			projection_doubles(&p, x, y, 4, at);
 			cr_assert(p.low <= table(at) && table(at) <= p.high, "%f: %f to %f", at,
 				p.low, p.high);
