@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A shadow of the heap: one 8-byte slot for every 32 bytes of it, in huge pages, so that a look-up is one address
- * computed and one cache line read. Nobody but its owner changes the slot of a live pointer, so there are no locks;
- * only where two small blocks share their 32 bytes does one of them go to the next plane. What does not fit a slot
- * (chains, large sizes) has a side record.
+ * A table for each page of address space that objects start in, found by its number: 8-byte slots with linear probing,
+ * where a slot's home is the pointer's place within its page scaled to the table. Allocators fill pages with objects
+ * of like size, so most sit at home, in the order of their addresses, and a table can be filled to its last slot. The
+ * word that leads to a table holds its lock too, and the words of neighbouring pages lie together: a look-up misses
+ * the cache once, in the table. What does not fit a slot (chains, large sizes) has a side record.
  */
 #include "ledger.h"
 
@@ -12,33 +13,38 @@
 #include "sys.h"
 #include "tallyfile.h"
 
-#define AREA_BITS    LEDGER_AREA_BITS
-#define GRANULE_BITS 5u
 #define ADDRESS_BITS 47u
-#define AREA_SLOTS   (1ul << (AREA_BITS - GRANULE_BITS))
-#define PLANES       LEDGER_PLANES /* pointers are multiples of 8: mimalloc's and jemalloc's small ones */
-#define MAX_SIDES    (1u << 22)
+#define AREA_BITS    LEDGER_AREA_BITS
+#define AREA_PAGES   (1u << (AREA_BITS - 12))
+#define PART_PAGES   (AREA_PAGES / LEDGER_PARTS)
 #define MAX_AREAS    1024u /* of those that are looked at */
+#define KEY_BITS     9u    /* pointers are multiples of 8: mimalloc's and jemalloc's small ones */
+#define MIN_LOG2     3u    /* 8 slots: one cache line */
+#define LINE_BYTES   64u
+#define TABLE_BYTES  (1ul << 30) /* of all tables */
+#define MAX_SIDES    (1u << 20)
+
+/* What leads to a page's table: lock 1, log2 of its slots 4, its first line 24; 0: no table yet. */
+#define LOCKED        1u
+#define LOG2(word)    ((word) >> 1 & 15u)
+#define SLOTS(word)   ((uint64_t *)(tables + (size_t)((word) >> 5) * LINE_BYTES))
+#define WORD(p, log2) ((uint32_t)(((char *)(p)-tables) / LINE_BYTES) << 5 | (log2) << 1)
 
 /*
- * A slot: used 1, side 1, place within the granule 2, bucket or side number 20, size beyond the class's least 8,
- * thread 8, birth 24.
+ * A slot: place within the page 9, side 1, bucket or side number 20, size beyond the class's least 8, thread 8, birth
+ * 18. Empty is 0: bucket 0 has a side record, and there is no side 0.
  */
-#define USED          1ull
-#define SIDE          2ull
-#define KEY_MASK      (3ull << 2 | USED)
-#define SLOT_REF(s)   ((uint32_t)((s) >> 4) & MAX_REF)
-#define MAX_REF       0xfffffu
-#define SLOT_REST(s)  ((s) >> 24 & 0xff)
-#define SLOT_BIRTH(s) ((uint32_t)((s) >> 40))
+#define KEY(s)    ((uint32_t)(s)&0x1ff)
+#define SIDE      (1ull << 9)
+#define REF(s)    ((uint32_t)((s) >> 10) & MAX_REF)
+#define MAX_REF   0xfffffu
+#define REST(s)   ((s) >> 30 & 0xff)
+#define THREAD(s) ((uint32_t)((s) >> 38) & 0xff)
+#define BIRTH(s)  ((uint32_t)((s) >> 46))
 
-/* Birth as a floating number: exponent 5, mantissa 19. */
+/* Birth as a floating number: exponent 5, mantissa 13 below a leading 1. */
 #define BIRTH_UNIT_BITS 8u /* ticks are counted in this unit */
-#define BIRTH_MANTISSA  19u
-
-struct area {
-	uint64_t *planes[PLANES]; /* NULL: nothing is in */
-};
+#define BIRTH_MANTISSA  13u
 
 struct side {
 	uint64_t bytes;
@@ -49,28 +55,31 @@ struct side {
 	bool filled;
 };
 
-static struct area *areas;
+static uint32_t **areas;                             /* words of the pages of each GiB */
 static uint32_t used_areas[MAX_AREAS], n_used_areas; /* each plus 1 */
-static bool in_huge_pages;
-static struct sys_lock side_lock;
+static char *tables;
+static size_t tables_used;
+static void *free_slots[KEY_BITS + 1]; /* by log2; linked through the first word */
+static struct sys_lock memory_lock, side_lock;
 static struct side *sides;
 static uint32_t n_sides, free_side;
 
 static inline uint32_t birth_pack(uint64_t ticks)
 {
-	uint64_t v = (ticks - tally.header->start_ticks) >> BIRTH_UNIT_BITS;
-	uint32_t shift = 63u - (uint32_t)__builtin_clzll(v | 1 << (BIRTH_MANTISSA - 1)) -
-			 (BIRTH_MANTISSA - 1);
+	uint64_t v =
+		((ticks - tally.header->start_ticks) >> BIRTH_UNIT_BITS) + (1 << BIRTH_MANTISSA);
+	uint32_t exponent = 63u - (uint32_t)__builtin_clzll(v) - BIRTH_MANTISSA;
 
-	return shift << BIRTH_MANTISSA | (uint32_t)(v >> shift);
+	return exponent << BIRTH_MANTISSA |
+	       ((uint32_t)(v >> exponent) & ((1u << BIRTH_MANTISSA) - 1));
 }
 
 static inline uint64_t birth_unpack(uint32_t packed)
 {
-	uint64_t v = (uint64_t)(packed & ((1u << BIRTH_MANTISSA) - 1))
+	uint64_t v = (uint64_t)((packed & ((1u << BIRTH_MANTISSA) - 1)) | 1u << BIRTH_MANTISSA)
 		     << (packed >> BIRTH_MANTISSA);
 
-	return (v << BIRTH_UNIT_BITS) + tally.header->start_ticks;
+	return ((v - (1 << BIRTH_MANTISSA)) << BIRTH_UNIT_BITS) + tally.header->start_ticks;
 }
 
 uint64_t ledger_time(uint64_t ticks)
@@ -84,7 +93,7 @@ static uint32_t side_new(const struct ledger_entry *e)
 	uint32_t n = free_side;
 	if (n)
 		free_side = sides[n].next_free;
-	else if (n_sides < MAX_SIDES && n_sides <= MAX_REF)
+	else if (n_sides < MAX_SIDES)
 		n = n_sides++;
 	if (n)
 		sides[n] = (struct side){e->bytes, e->bucket, e->origin, e->regrows, 0, e->filled};
@@ -100,53 +109,144 @@ static void side_free(uint32_t n)
 	sys_unlock(&side_lock);
 }
 
-static COLD uint64_t *new_plane(uint64_t **plane)
+static uint64_t *slots_new(uint32_t log2)
 {
-	size_t bytes = AREA_SLOTS * sizeof(uint64_t);
-	uint64_t *fresh = in_huge_pages ? sys_map_huge(bytes) : sys_reserve(bytes), *none = NULL;
+	size_t bytes = sizeof(uint64_t) << log2;
+	void *p;
+	bool used = true;
+
+	sys_lock(&memory_lock);
+	p = free_slots[log2];
+	if (p) {
+		free_slots[log2] = *(void **)p;
+	} else if (tables_used + bytes <= TABLE_BYTES) {
+		p = tables + tables_used;
+		tables_used += bytes;
+		used = false; /* fresh from the kernel */
+	}
+	sys_unlock(&memory_lock);
+	if (p && used)
+		memset(p, 0, bytes);
+	return p;
+}
+
+static void slots_free(uint64_t *slots, uint32_t log2)
+{
+	sys_lock(&memory_lock);
+	*(void **)slots = free_slots[log2];
+	free_slots[log2] = slots;
+	sys_unlock(&memory_lock);
+}
+
+static COLD uint32_t *new_area(uint32_t **area)
+{
+	uint32_t *fresh = sys_reserve(AREA_PAGES * sizeof(*fresh)), *none = NULL;
 
 	if (!fresh)
 		return NULL;
-	/* release: the zeroed plane is there for whoever sees it; the loser of a race takes the winner's */
+	/* release: the zeroed words are there for whoever sees them; the loser of a race takes the winner's */
 	if (!__atomic_compare_exchange_n(
-		    plane, &none, fresh, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
-		sys_unmap(fresh, bytes);
+		    area, &none, fresh, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
+		sys_unmap(fresh, AREA_PAGES * sizeof(*fresh));
 		return none;
 	}
-	struct area *a = (struct area *)((uintptr_t)plane & ~(sizeof(*a) - 1));
-	if (plane == &a->planes[0]) {
-		uint32_t n = __atomic_fetch_add(&n_used_areas, 1, __ATOMIC_RELAXED);
-		if (n < MAX_AREAS)
-			__atomic_store_n(&used_areas[n], (uint32_t)(a - areas) + 1, __ATOMIC_RELAXED);
-	}
+	uint32_t n = __atomic_fetch_add(&n_used_areas, 1, __ATOMIC_RELAXED);
+	if (n < MAX_AREAS)
+		__atomic_store_n(&used_areas[n], (uint32_t)(area - areas) + 1, __ATOMIC_RELAXED);
 	return fresh;
 }
 
-static inline struct area *area_of(uintptr_t pointer)
+/* The word of a pointer's page; NULL: nothing was ever there. */
+static inline uint32_t *word_of(uintptr_t pointer, bool make)
 {
-	return unlikely(pointer >> ADDRESS_BITS) ? NULL : &areas[pointer >> AREA_BITS];
+	if (unlikely(pointer >> ADDRESS_BITS))
+		return NULL;
+	/* acquire: pairs with new_area */
+	uint32_t *area = __atomic_load_n(&areas[pointer >> AREA_BITS], __ATOMIC_ACQUIRE);
+	if (unlikely(!area)) {
+		area = make ? new_area(&areas[pointer >> AREA_BITS]) : NULL;
+		if (!area)
+			return NULL;
+	}
+	return &area[(pointer >> 12) & (AREA_PAGES - 1)];
 }
 
-/* Its slot in a plane; NULL: there is no such plane. */
-static inline uint64_t *slot_in(struct area *a, uint32_t plane, uintptr_t pointer)
+static COLD uint32_t lock_wait(uint32_t *word)
 {
-	/* acquire: pairs with new_plane */
-	uint64_t *slots = __atomic_load_n(&a->planes[plane], __ATOMIC_ACQUIRE);
-
-	return likely(slots) ? &slots[(pointer >> GRANULE_BITS) & (AREA_SLOTS - 1)] : NULL;
+	for (unsigned tries = 0;; tries++) {
+		uint32_t value = __atomic_load_n(word, __ATOMIC_RELAXED);
+		if (!(value & LOCKED)) {
+			value = __atomic_fetch_or(word, LOCKED, __ATOMIC_ACQUIRE);
+			if (!(value & LOCKED))
+				return value;
+		}
+		if (tries % 64 == 63)
+			sys_yield(); /* its holder may wait for this core */
+		__builtin_ia32_pause();
+	}
 }
 
-static inline uint64_t key_of(uintptr_t pointer)
+/* The word as it was, without LOCKED. */
+static inline uint32_t lock(uint32_t *word)
 {
-	return (pointer >> 3 & 3) << 2 | USED;
+	/* acquire: what the holder before us wrote is visible */
+	uint32_t value = __atomic_fetch_or(word, LOCKED, __ATOMIC_ACQUIRE);
+	return likely(!(value & LOCKED)) ? value : lock_wait(word);
 }
 
-static void unpack(uint64_t s, struct ledger_entry *e)
+static inline void unlock(uint32_t *word, uint32_t value)
 {
-	e->thread = (uint32_t)(s >> 32) & ((1u << LEDGER_THREAD_BITS) - 1);
-	e->birth_ticks = birth_unpack(SLOT_BIRTH(s));
+	/* release: the next holder sees what we wrote */
+	__atomic_store_n(word, value, __ATOMIC_RELEASE);
+}
+
+static inline uint32_t key_of(uintptr_t pointer)
+{
+	return (uint32_t)(pointer >> 3) & 0x1ff;
+}
+
+static inline uint32_t home(uint32_t key, uint32_t log2)
+{
+	return key >> (KEY_BITS - log2);
+}
+
+/* The slot of a key, or the empty one where it belongs; in a full table that lacks the key, just any. */
+static inline uint32_t find(const uint64_t *slots, uint32_t log2, uint32_t key)
+{
+	uint32_t mask = (1u << log2) - 1, at = home(key, log2);
+
+	for (uint32_t left = mask; left > 0; left--) {
+		if (!slots[at] || KEY(slots[at]) == key)
+			break;
+		at = (at + 1) & mask;
+	}
+	return at;
+}
+
+/* The word of a table of twice the size, or of the first one; 0: no memory. */
+static COLD uint32_t grow(uint32_t word)
+{
+	uint32_t log2 = word ? LOG2(word) + 1 : MIN_LOG2;
+	uint64_t *slots = slots_new(log2);
+
+	if (!slots)
+		return 0;
+	if (word) {
+		uint64_t *old = SLOTS(word);
+		for (uint32_t i = 0; i < 1u << LOG2(word); i++)
+			if (old[i])
+				slots[find(slots, log2, KEY(old[i]))] = old[i];
+		slots_free(old, LOG2(word));
+	}
+	return WORD(slots, log2);
+}
+
+static inline void unpack(uint64_t s, struct ledger_entry *e)
+{
+	e->thread = THREAD(s);
+	e->birth_ticks = birth_unpack(BIRTH(s));
 	if (unlikely(s & SIDE)) {
-		uint32_t n = SLOT_REF(s);
+		uint32_t n = REF(s);
 		e->bytes = sides[n].bytes;
 		e->bucket = sides[n].bucket;
 		e->origin = sides[n].origin;
@@ -154,10 +254,10 @@ static void unpack(uint64_t s, struct ledger_entry *e)
 		e->filled = sides[n].filled;
 		side_free(n);
 	} else {
-		e->bucket = e->origin = SLOT_REF(s);
+		e->bucket = e->origin = REF(s);
 		e->regrows = 0;
 		e->filled = false;
-		e->bytes = ht_class_min_bytes(tally.buckets[e->bucket].size_class) + SLOT_REST(s);
+		e->bytes = ht_class_min_bytes(tally.buckets[e->bucket].size_class) + REST(s);
 	}
 }
 
@@ -172,64 +272,70 @@ static inline bool pack(uintptr_t pointer, const struct ledger_entry *e, uint64_
 		if (ref == 0)
 			return false;
 	}
-	*s = key_of(pointer) | side | ref << 4 | rest << 24 |
-	     (uint64_t)(e->thread & ((1u << LEDGER_THREAD_BITS) - 1)) << 32 |
-	     (uint64_t)birth_pack(e->birth_ticks) << 40;
+	*s = key_of(pointer) | side | ref << 10 | rest << 30 |
+	     (uint64_t)(e->thread & ((1u << LEDGER_THREAD_BITS) - 1)) << 38 |
+	     (uint64_t)birth_pack(e->birth_ticks) << 46;
 	return true;
-}
-
-/* The slot that holds a pointer, or NULL. */
-static inline uint64_t *find(struct area *a, uintptr_t pointer)
-{
-	for (uint32_t plane = 0; plane < PLANES; plane++) {
-		uint64_t *slot = slot_in(a, plane, pointer);
-		if (!slot)
-			return NULL;
-		/* Others may change the slot while it is not this pointer's; while it is, nobody does. */
-		if ((__atomic_load_n(slot, __ATOMIC_RELAXED) & KEY_MASK) == key_of(pointer))
-			return slot;
-	}
-	return NULL;
 }
 
 enum ledger_result ledger_put(
 	uintptr_t pointer, const struct ledger_entry *e, struct ledger_entry *old)
 {
-	struct area *a = area_of(pointer);
+	uint32_t *place = word_of(pointer, true), key = key_of(pointer), at = 0;
+	enum ledger_result result = LEDGER_OK;
 	uint64_t s;
 
-	if (unlikely(!a || !pack(pointer, e, &s)))
+	if (unlikely(!place || !pack(pointer, e, &s)))
 		return LEDGER_NO_MEMORY;
-	uint64_t *taken = find(a, pointer);
-	if (unlikely(taken)) {
-		unpack(*taken, old);
-		__atomic_store_n(taken, s, __ATOMIC_RELAXED);
-		return LEDGER_REPLACED;
+	uint32_t word = lock(place);
+	if (likely(word))
+		at = find(SLOTS(word), LOG2(word), key);
+	if (unlikely(!word || (SLOTS(word)[at] && KEY(SLOTS(word)[at]) != key))) {
+		uint32_t grown = grow(word);
+		if (!grown) {
+			unlock(place, word);
+			if (s & SIDE)
+				side_free(REF(s));
+			return LEDGER_NO_MEMORY;
+		}
+		word = grown;
+		at = find(SLOTS(word), LOG2(word), key);
 	}
-	for (uint32_t plane = 0; plane < PLANES; plane++) {
-		if (unlikely(!slot_in(a, plane, pointer)) && !new_plane(&a->planes[plane]))
-			break;
-		uint64_t *slot = slot_in(a, plane, pointer), empty = 0;
-		/* Relaxed: a pointer goes from thread to thread by the host's own means, and those order memory. */
-		if (likely(__atomic_load_n(slot, __ATOMIC_RELAXED) == 0) &&
-			__atomic_compare_exchange_n(
-				slot, &empty, s, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
-			return LEDGER_OK;
+	uint64_t before = SLOTS(word)[at];
+	SLOTS(word)[at] = s;
+	unlock(place, word);
+	if (unlikely(before)) {
+		unpack(before, old);
+		result = LEDGER_REPLACED;
 	}
-	if (s & SIDE)
-		side_free(SLOT_REF(s));
-	return LEDGER_NO_MEMORY;
+	return result;
 }
 
 bool ledger_take(uintptr_t pointer, struct ledger_entry *e)
 {
-	struct area *a = area_of(pointer);
-	uint64_t *slot = likely(a && !(pointer & 7)) ? find(a, pointer) : NULL;
+	uint32_t *place = word_of(pointer, false), key = key_of(pointer);
 
-	if (unlikely(!slot))
+	if (unlikely(!place || (pointer & 7) || !__atomic_load_n(place, __ATOMIC_RELAXED)))
 		return false;
-	uint64_t s = *slot;
-	__atomic_store_n(slot, 0, __ATOMIC_RELAXED);
+	uint32_t word = lock(place);
+	uint64_t *slots = SLOTS(word);
+	uint32_t log2 = LOG2(word), mask = (1u << log2) - 1, hole = find(slots, log2, key);
+	uint64_t s = slots[hole];
+	if (unlikely(!word || !s || KEY(s) != key)) {
+		unlock(place, word);
+		return false;
+	}
+	/* Close the hole: move back what was pushed past it. */
+	for (uint32_t at = (hole + 1) & mask, last = hole; at != last && slots[at];
+		at = (at + 1) & mask) {
+		uint32_t wanted = home(KEY(slots[at]), log2);
+		if (((at - wanted) & mask) >= ((at - hole) & mask)) {
+			slots[hole] = slots[at];
+			hole = at;
+		}
+	}
+	slots[hole] = 0;
+	unlock(place, word);
 	unpack(s, e);
 	return true;
 }
@@ -246,53 +352,40 @@ uint32_t ledger_areas(uint32_t *found, uint32_t max)
 	return n;
 }
 
-bool ledger_view(struct ledger_view *v, uint32_t area)
+void ledger_view(struct ledger_view *v, uint32_t area)
 {
+	const uint32_t *words = areas[area];
+
 	v->area = area;
-	for (uint32_t plane = 0; plane < PLANES; plane++) {
-		/* acquire: pairs with new_plane */
-		uint64_t *slots = __atomic_load_n(&areas[area].planes[plane], __ATOMIC_ACQUIRE);
-		if (!slots)
-			memset(v->written[plane], 0, LEDGER_PARTS);
-		else if (!sys_resident(slots, AREA_SLOTS * sizeof(*slots), v->written[plane]))
-			return false;
+	for (uint32_t part = 0; part < LEDGER_PARTS; part++, words += PART_PAGES) {
+		uint32_t any = 0;
+		for (uint32_t i = 0; i < PART_PAGES; i++)
+			any |= __atomic_load_n(&words[i], __ATOMIC_RELAXED);
+		v->written[part] = any != 0;
 	}
-	return true;
 }
 
-/* As unpack, of a slot that may become another's meanwhile: then the bucket or size is of one or the other. */
-static bool peek(uint64_t s, struct ledger_block *b)
+static void peek(uint64_t s, uintptr_t page, struct ledger_block *b)
 {
-	b->bucket = SLOT_REF(s);
-	if (s & SIDE) {
-		const struct side *side = &sides[SLOT_REF(s)];
-		b->bucket = __atomic_load_n(&side->bucket, __ATOMIC_RELAXED);
-		b->bytes = __atomic_load_n(&side->bytes, __ATOMIC_RELAXED);
-	}
-	/* acquire: the record of a bucket that is counted is there */
-	if (b->bucket >= __atomic_load_n(&tally.header->n_buckets, __ATOMIC_ACQUIRE))
-		return false;
-	if (!(s & SIDE))
-		b->bytes = ht_class_min_bytes(tally.buckets[b->bucket].size_class) + SLOT_REST(s);
-	return true;
+	const struct side *side = s & SIDE ? &sides[REF(s)] : NULL;
+
+	b->start = page + KEY(s) * 8;
+	b->bucket = side ? side->bucket : REF(s);
+	b->bytes = side ? side->bytes
+			: ht_class_min_bytes(tally.buckets[b->bucket].size_class) + REST(s);
 }
 
-uint32_t ledger_page(const struct ledger_view *v, uintptr_t page, struct ledger_block *blocks)
+uint32_t ledger_page(uintptr_t page, struct ledger_block *blocks)
 {
-	uint32_t part = (uint32_t)(page / LEDGER_PART_BYTES) % LEDGER_PARTS, n = 0;
+	uint32_t *place = word_of(page, false), n = 0;
 
-	for (uint32_t plane = 0; plane < PLANES; plane++) {
-		if (!(v->written[plane][part] & 1))
-			continue;
-		const uint64_t *slots = slot_in(&areas[v->area], plane, page);
-		for (uint32_t i = 0; i < HT_PAGE_BYTES >> GRANULE_BITS; i++) {
-			uint64_t s = __atomic_load_n(&slots[i], __ATOMIC_RELAXED);
-			if (!(s & USED) || !peek(s, &blocks[n]))
-				continue;
-			blocks[n++].start =
-				page + ((uintptr_t)i << GRANULE_BITS) + (s >> 2 & 3) * 8;
-		}
-	}
+	if (!place || !__atomic_load_n(place, __ATOMIC_RELAXED))
+		return 0;
+	uint32_t word = lock(place);
+	for (uint32_t i = 0; word && i < 1u << LOG2(word); i++)
+		if (SLOTS(word)[i])
+			peek(SLOTS(word)[i], page, &blocks[n++]);
+	unlock(place, word);
 	return n;
 }
 
@@ -300,11 +393,14 @@ bool ledger_init(bool sparse)
 {
 	memset(used_areas, 0, sizeof(used_areas));
 	n_used_areas = 0;
-	in_huge_pages = !sparse;
 	areas = sys_reserve(sizeof(areas[0]) << (ADDRESS_BITS - AREA_BITS));
+	tables = sparse ? sys_reserve(TABLE_BYTES) : sys_map_huge(TABLE_BYTES);
+	memset(&memory_lock, 0, sizeof(memory_lock));
 	memset(&side_lock, 0, sizeof(side_lock));
+	memset(free_slots, 0, sizeof(free_slots));
+	tables_used = LINE_BYTES; /* no table has the number 0 */
 	n_sides = 1;
 	free_side = 0;
 	sides = sys_reserve(sizeof(struct side) * MAX_SIDES);
-	return areas && sides;
+	return areas && tables && sides;
 }

@@ -10,12 +10,13 @@
 
 struct ledger_entry {
 	uint32_t bucket;
-	uint32_t origin;  /* bucket of the chain's first allocation; equals bucket while regrows is 0 */
+	uint32_t
+		origin; /* bucket of the chain's first allocation; equals bucket while regrows is 0 */
 	uint32_t regrows; /* reallocs so far */
 	uint32_t thread;  /* serial of the allocating thread, modulo 2^LEDGER_THREAD_BITS */
 	uint32_t size_class;
-	bool filled;	  /* what nobody wrote yet has the probes' pattern */
-	uint64_t bytes;	  /* requested */
+	bool filled;          /* what nobody wrote yet has the probes' pattern */
+	uint64_t bytes;       /* requested */
 	uint64_t birth_ticks; /* comes back rounded, see ledger_time */
 };
 
@@ -27,9 +28,10 @@ enum ledger_result {
 	LEDGER_REPLACED = 1, /* the pointer was there already: *old is what it was */
 	LEDGER_NO_MEMORY = -1,
 };
-enum ledger_result ledger_put(uintptr_t pointer, const struct ledger_entry *e, struct ledger_entry *old);
+enum ledger_result ledger_put(
+	uintptr_t pointer, const struct ledger_entry *e, struct ledger_entry *old);
 
-/* A time rounded as births are: to a 2^18th of the time since the start, and 256 ticks at least. */
+/* A time rounded as births are: to a 2^13th of the time since the start, and 256 ticks at least. */
 uint64_t ledger_time(uint64_t ticks);
 
 /* Removes a pointer. False: not there. */
@@ -37,17 +39,16 @@ bool ledger_take(uintptr_t pointer, struct ledger_entry *e);
 
 /*
  * Looking at what is live by address, while others change it: each block is seen as it was before a change or after it.
- * A part is as much of the heap as one page of the ledger is about.
+ * A part is a run of pages that is there or not as a whole.
  */
 #define LEDGER_AREA_BITS   30u
 #define LEDGER_PART_BYTES  16384u
 #define LEDGER_PARTS       (1u << 16) /* of an area */
 #define LEDGER_PAGE_BLOCKS 512u
-#define LEDGER_PLANES      4u
 
 struct ledger_view {
-	uint32_t area; /* address >> LEDGER_AREA_BITS */
-	uint8_t written[LEDGER_PLANES][LEDGER_PARTS]; /* bit 0: there may be something in this part of a plane */
+	uint32_t area;                 /* address >> LEDGER_AREA_BITS */
+	uint8_t written[LEDGER_PARTS]; /* not 0: there was something in this part */
 };
 struct ledger_block {
 	uintptr_t start;
@@ -57,9 +58,9 @@ struct ledger_block {
 
 /* Areas in which there are pointers, at most `max`. */
 uint32_t ledger_areas(uint32_t *areas, uint32_t max);
-/* False: the kernel would not tell. */
-bool ledger_view(struct ledger_view *v, uint32_t area);
-/* The blocks that begin in a page of the view's area, LEDGER_PAGE_BLOCKS at most. */
-uint32_t ledger_page(const struct ledger_view *v, uintptr_t page, struct ledger_block *blocks);
+/* Of an area that ledger_areas gave. */
+void ledger_view(struct ledger_view *v, uint32_t area);
+/* The blocks that begin in a page, LEDGER_PAGE_BLOCKS at most. Takes the page's lock for as long. */
+uint32_t ledger_page(uintptr_t page, struct ledger_block *blocks);
 
 #endif

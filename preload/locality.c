@@ -64,7 +64,7 @@ static struct ht_locality *row_for(struct look *l, uint32_t bucket)
 /* Adds what blocks that begin in the page `from` have on the page `page`. */
 static void add_blocks(struct look *l, uintptr_t from, uintptr_t page)
 {
-	uint32_t n = ledger_page(&view, from, blocks);
+	uint32_t n = ledger_page(from, blocks);
 
 	for (uint32_t i = 0; i < n; i++) {
 		const struct ledger_block *b = &blocks[i];
@@ -97,10 +97,9 @@ static uint64_t count_pages(uint32_t n_areas)
 	uint64_t n = 0;
 
 	for (uint32_t a = 0; a < n_areas; a++) {
-		if (!ledger_view(&view, areas[a]))
-			return 0;
+		ledger_view(&view, areas[a]);
 		for (uint32_t part = 0; part < LEDGER_PARTS; part++)
-			n += view.written[0][part] & 1;
+			n += view.written[part];
 	}
 	return n * PAGES_PER_PART;
 }
@@ -117,10 +116,9 @@ static void look_at_heap(struct look *l, uint32_t n_areas, uint32_t every)
 
 	for (uint32_t a = 0; a < n_areas && !l->full; a++) {
 		uintptr_t at = (uintptr_t)areas[a] << LEDGER_AREA_BITS;
-		if (!ledger_view(&view, areas[a]))
-			return;
+		ledger_view(&view, areas[a]);
 		for (uint32_t part = 0; part < LEDGER_PARTS && !l->full; part++) {
-			if (!(view.written[0][part] & 1))
+			if (!view.written[part])
 				continue;
 			for (; next < passed + PAGES_PER_PART;
 				next = drawn(next / every + 1, every))

@@ -411,11 +411,6 @@ uint64_t sys_thread_cpu_ns(void)
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-bool sys_resident(const void *start, size_t bytes, uint8_t *pages)
-{
-	return call(SYS_mincore, start, bytes, pages) == 0;
-}
-
 bool sys_trylock(struct sys_lock *lock)
 {
 	int free = 0;

@@ -102,9 +102,6 @@ void sys_usage(struct sys_usage *out);
 /* CPU time of the calling thread. */
 uint64_t sys_thread_cpu_ns(void);
 
-/* One byte for each page: bit 0 says that it is in memory. `start` and `bytes` are multiples of the page size. */
-bool sys_resident(const void *start, size_t bytes, uint8_t *pages);
-
 /*
  * A lock for the rare paths: short sections that never call out of the shim. A forked child starts with fresh ones,
  * because everything they protect is made anew there.
