@@ -6,6 +6,7 @@
  */
 #include <dlfcn.h>
 #include <errno.h>
+#include <link.h>
 #include <malloc.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -49,6 +50,7 @@ void free_aligned_sized(void *p, size_t alignment, size_t bytes);
 	X(int, brk, (void *))                                                                      \
 	X(void *, sbrk, (intptr_t))                                                                \
 	X(void *, dlopen, (const char *, int))                                                     \
+	X(void *, dlmopen, (Lmid_t, const char *, int))                                            \
 	X(int, dlclose, (void *))                                                                  \
 	X(int, access, (const char *, int))
 
@@ -483,6 +485,21 @@ EXPORT void *dlopen(const char *file, int mode)
 	void *handle = real.dlopen(file, mode);
 	if (handle)
 		record_modules_added();
+	return handle;
+}
+
+/* What the namespace has is not on the list that the loader gives of ours, so it is looked at by itself. */
+EXPORT void *dlmopen(Lmid_t where, const char *file, int mode)
+{
+	struct link_map *loaded;
+
+	if (unlikely(!ready() || !real.dlmopen))
+		return NULL;
+	if (!file || !strchr(file, '/') || strchr(file, '$'))
+		return real.dlmopen(where, file, mode); /* a jump, as above */
+	void *handle = real.dlmopen(where, file, mode);
+	if (handle && dlinfo(handle, RTLD_DI_LINKMAP, &loaded) == 0)
+		record_namespace_added(loaded);
 	return handle;
 }
 

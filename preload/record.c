@@ -2,6 +2,7 @@
 /* What every hook does with an event, and when recording starts and ends. */
 #include "record.h"
 
+#include <link.h>
 #include <pthread.h>
 #include <string.h>
 
@@ -612,6 +613,21 @@ void record_modules_added(void)
 
 	if (!t)
 		return;
+	modules_scan(adopt_consider);
+	adopt_run();
+	record_leave(t);
+}
+
+void record_namespace_added(const struct link_map *loaded)
+{
+	struct thread *t = recording() ? record_enter() : NULL;
+
+	if (!t)
+		return;
+	while (loaded->l_prev)
+		loaded = loaded->l_prev;
+	for (; loaded; loaded = loaded->l_next)
+		modules_find((uintptr_t)loaded->l_ld);
 	modules_scan(adopt_consider);
 	adopt_run();
 	record_leave(t);

@@ -155,6 +155,9 @@ void record_madvise(uint64_t bytes);
 
 /* After a dlopen; needs no record_enter. */
 void record_modules_added(void);
+/* After a dlmopen: all of the namespace that `loaded` is in. Needs no record_enter. */
+struct link_map;
+void record_namespace_added(const struct link_map *loaded);
 /* After a dlclose; needs no record_enter. */
 void record_modules_changed(void);
 /* In a constructor, and at exit. */

@@ -76,6 +76,9 @@ done
 # In a library that the program was linked with, from its first allocation on.
 test_needed_library() { exact needed; }
 
+# In a namespace of its own, with a C library of its own.
+test_namespace() { HOST_NAMESPACE=1 exact "$bin/adopt/toy-c-slot-frames.so"; }
+
 # Two allocators, and two copies of one, in a process.
 test_two_at_once() {
 	exact "$bin/adopt/toy-c-slot-frames.so" "$bin/adopt/jemalloc-c-slot-noframes.so" "$bin/adopt/toy-c-slot-noframes.so"

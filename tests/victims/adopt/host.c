@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * host MODULE...: loads each, has it work, prints its ledger and checks that all was freed. -DNEEDED: the one module it
- * is linked with.
+ * is linked with. HOST_NAMESPACE in the environment: each into a namespace of its own.
  */
 #include <dlfcn.h>
 #include <stdio.h>
@@ -23,7 +23,9 @@ int main(int argc, char **argv)
 #ifdef NEEDED
 		work = adopt_work;
 #else
-		void *module = dlopen(argv[i], RTLD_NOW | RTLD_LOCAL);
+		void *module = getenv("HOST_NAMESPACE")
+				       ? dlmopen(LM_ID_NEWLM, argv[i], RTLD_NOW | RTLD_LOCAL)
+				       : dlopen(argv[i], RTLD_NOW | RTLD_LOCAL);
 		if (module)
 			*(void **)&work = dlsym(module, "adopt_work");
 #endif
