@@ -90,7 +90,7 @@ TSAN_OBJECTS = $(patsubst %.c,$(BUILD)/tsan/%.o,$(filter-out preload/hooks.c,$(w
 $(BUILD)/tsan/%.o: %.c
 	$(say) CC $@
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_CFLAGS) -fsanitize=thread -Wno-tsan -c -o $@ $<
+	$(Q)$(CC) $(ALL_CFLAGS) -fsanitize=thread -Wno-tsan -DTHREAD_END_ROUNDS=2u -c -o $@ $<
 $(BUILD)/tests/tsan: $(TSAN_OBJECTS)
 	$(say) LD $@
 	$(Q)mkdir -p $(@D)

@@ -20,7 +20,9 @@
 #define DEFAULT_MIN_BYTES 1000000u
 #define DEFAULT_DEPTH     512u
 #define OFF               UINT64_MAX /* gate version of a process that is not recorded */
+#ifndef THREAD_END_ROUNDS            /* the thread sanitizer wants the last round for itself */
 #define THREAD_END_ROUNDS 4u         /* glibc's PTHREAD_DESTRUCTOR_ITERATIONS */
+#endif
 
 static struct record_gate no_gate;
 struct record_gate *record_gate = &no_gate;

@@ -52,7 +52,7 @@ void *sys_map_near(uintptr_t address, size_t bytes);
 /* prot: as for mprotect, of the pages that hold these bytes. 0 or -errno. */
 int sys_protect(uintptr_t start, size_t bytes, int prot);
 
-/* A child that no handler and no wait of the host hears of: pid, 0 in the child, or -errno. */
+/* A child that no handler and no wait of the host hears of, without descriptors: pid, 0 in the child, or -errno. */
 int sys_fork_quietly(void);
 _Noreturn void sys_exit(int code);
 /* True when the child has ended within that time. */

@@ -76,6 +76,14 @@ done
 # In a library that the program was linked with, from its first allocation on.
 test_needed_library() { exact needed; }
 
+# Something in the command looks like an allocator and aborts when it is tried, with a word on stderr. Nobody may hear it.
+test_trial_is_silent() {
+	mkdir -p out
+	HEAPTALLY_OUT=$PWD/out HEAPTALLY_MIN_SIZE=0 LD_PRELOAD=$shim "$heaptally" --version >said 2>&1 || fail "it failed"
+	[ "$(wc -l <said)" -eq 1 ] || fail "it said: $(head -n 1 said)"
+	[ -z "$(find . -name 'core*')" ] || fail "it left a core"
+}
+
 # In a namespace of its own, with a C library of its own.
 test_namespace() { HOST_NAMESPACE=1 exact "$bin/adopt/toy-c-slot-frames.so"; }
 
