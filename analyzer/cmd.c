@@ -3,13 +3,15 @@
 #include "cmd.h"
 
 #include <stdarg.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "symbols.h"
+
+#define COLUMNS 80
 
 static void show_progress(void *arg, unsigned long done, unsigned long total)
 {
@@ -28,6 +30,21 @@ void cmd_complain(const char *format, ...)
 	vfprintf(stderr, format, ap);
 	va_end(ap);
 	fputc('\n', stderr);
+}
+
+unsigned cmd_columns(void)
+{
+	struct winsize w;
+
+	return isatty(STDOUT_FILENO) && !ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) ? w.ws_col : COLUMNS;
+}
+
+bool cmd_styled(void)
+{
+	const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
+
+	return isatty(STDOUT_FILENO) && !(no_color && *no_color) &&
+	       !(term && !strcmp(term, "dumb"));
 }
 
 int cmd_open(struct tally *t, const char *path, const char *const *debug_files)

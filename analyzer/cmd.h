@@ -6,6 +6,8 @@
 #ifndef HEAPTALLY_CMD_H
 #define HEAPTALLY_CMD_H
 
+#include <stdbool.h>
+
 #include "tally.h"
 
 enum {
@@ -29,6 +31,11 @@ int cmd_scan(int argc, char **argv);
  * On -1 the sentence has been printed and *t needs no release.
  */
 int cmd_open(struct tally *t, const char *path, const char *const *debug_files);
+
+/* How wide standard output is; 80 where it is no terminal. */
+unsigned cmd_columns(void);
+/* Whether standard output takes colours: a terminal, neither dumb nor under NO_COLOR. */
+bool cmd_styled(void);
 
 /* Prints "heaptally: " and a sentence on stderr. */
 void cmd_complain(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -14,13 +14,14 @@
 enum key {
 	KEY_MIN_SAVING = 0x100,
 	KEY_PATTERN,
+	KEY_PHASE,
 	KEY_JSON,
 	KEY_CATALOG,
 	KEY_DEBUG_FILE,
 };
 
 struct arguments {
-	const char *path, *catalog;
+	const char *path, *catalog, *phase;
 	const char **debug_files; /* NULL-terminated; room for every argument */
 	size_t n_debug_files;
 	const struct pattern *only;
@@ -33,6 +34,7 @@ static const struct argp_option options[] = {
 		"Leave out what would save less, as 500kB or 1MB; a nanosecond counts as a byte",
 		0},
 	{"pattern", KEY_PATTERN, "NAME", 0, "Look for this pattern only", 0},
+	{"phase", KEY_PHASE, "NAME", 0, "Only what was allocated in this phase", 0},
 	{"json", KEY_JSON, 0, 0, "Write JSON with exact figures", 0},
 	{"catalog", KEY_CATALOG, "FILE", 0, "Merge FILE over the built-in catalog", 0},
 	{"debug-file", KEY_DEBUG_FILE, "FILE", 0,
@@ -86,6 +88,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		if (!a->only)
 			no_pattern(state, arg);
 		return 0;
+	case KEY_PHASE:
+		a->phase = arg;
+		return 0;
 	case KEY_JSON:
 		a->json = true;
 		return 0;
@@ -126,25 +131,36 @@ static bool styled(void)
 	       !(term && !strcmp(term, "dumb"));
 }
 
+/* Exit code 0, or that of what is in *e. */
+static int show(const struct evidence *v, const struct catalog *c, const struct arguments *a,
+	struct error *e)
+{
+	struct findings fs;
+	int ret = EXIT_UNWRITTEN;
+
+	/* of a phase only a part counts, and only that is held against the limit */
+	if (patterns_find(&fs, v, c, a->only, a->phase ? 0 : a->min_saving, e))
+		return ret;
+	if (a->phase && findings_of_phase(&fs, v, a->phase, a->min_saving, e))
+		ret = EXIT_UNUSABLE;
+	else if (!(a->json ? advice_json_write(stdout, &fs, v, e)
+			   : advice_text_write(stdout, &fs, v, terminal_columns(), styled(), e)))
+		ret = 0;
+	findings_release(&fs);
+	return ret;
+}
+
 static int advise(
 	const struct tally *t, const struct catalog *c, const struct arguments *a, struct error *e)
 {
 	struct profile p;
 	struct evidence v;
-	struct findings fs;
-	int ret;
+	int ret = EXIT_UNWRITTEN;
 
 	if (profile_init(&p, t, c->plumbing, e))
-		return -1;
-	ret = evidence_init(&v, &p, e);
-	if (!ret) {
-		ret = patterns_find(&fs, &v, c, a->only, a->min_saving, e);
-		if (!ret) {
-			ret = a->json ? advice_json_write(stdout, &fs, &v, e)
-				      : advice_text_write(
-						stdout, &fs, &v, terminal_columns(), styled(), e);
-			findings_release(&fs);
-		}
+		return ret;
+	if (!evidence_init(&v, &p, e)) {
+		ret = show(&v, c, a, e);
 		evidence_release(&v);
 	}
 	profile_release(&p);
@@ -177,10 +193,9 @@ int cmd_advise(int argc, char **argv)
 		if (cmd_open(&t, a.path, a.debug_files)) {
 			ret = EXIT_UNUSABLE;
 		} else {
-			if (advise(&t, &c, &a, &e)) {
+			ret = advise(&t, &c, &a, &e);
+			if (ret)
 				cmd_complain("%s", e.text);
-				ret = EXIT_UNWRITTEN;
-			}
 			tally_release(&t);
 		}
 		catalog_release(&c);

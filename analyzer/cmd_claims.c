@@ -2,9 +2,6 @@
 /* heaptally claims: what a document says about a program's memory, held against a tally. */
 #include <argp.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
 #include "cmd.h"
 #include "views/advice.h"
@@ -71,22 +68,6 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	}
 }
 
-static unsigned terminal_columns(void)
-{
-	struct winsize w;
-
-	return isatty(STDOUT_FILENO) && !ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) ? w.ws_col
-									      : ADVICE_COLUMNS;
-}
-
-static bool styled(void)
-{
-	const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
-
-	return isatty(STDOUT_FILENO) && !(no_color && *no_color) &&
-	       !(term && !strcmp(term, "dumb"));
-}
-
 static int judge(const struct evidence *v, const struct catalog *c, const struct arguments *a,
 	struct error *e)
 {
@@ -101,7 +82,7 @@ static int judge(const struct evidence *v, const struct catalog *c, const struct
 		if (!claims_init(&cs, v, c, &t, &fs, e)) {
 			ret = a->json ? claims_json_write(stdout, &cs, v, e)
 				      : claims_text_write(
-						stdout, &cs, v, terminal_columns(), styled(), e);
+						stdout, &cs, v, cmd_columns(), cmd_styled(), e);
 			claims_release(&cs);
 		}
 		inventory_release(&t);

@@ -3,9 +3,6 @@
 #include <argp.h>
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
 #include "cmd.h"
 #include "inventory.h"
@@ -111,22 +108,6 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	}
 }
 
-static unsigned terminal_columns(void)
-{
-	struct winsize w;
-
-	return isatty(STDOUT_FILENO) && !ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) ? w.ws_col
-									      : TEXT_COLUMNS;
-}
-
-static bool styled(void)
-{
-	const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
-
-	return isatty(STDOUT_FILENO) && !(no_color && *no_color) &&
-	       !(term && !strcmp(term, "dumb"));
-}
-
 static int write_report(struct report *r, const struct profile *p, const struct catalog *c,
 	const struct arguments *a, struct error *e)
 {
@@ -152,7 +133,7 @@ static int write_report(struct report *r, const struct profile *p, const struct 
 		r->evidence = &v;
 		r->inventory = &inventory;
 		ret = a->json ? json_write(stdout, r, e)
-			      : text_write(stdout, r, terminal_columns(), styled(), e);
+			      : text_write(stdout, r, cmd_columns(), cmd_styled(), e);
 		findings_release(&fs);
 	}
 	inventory_release(&inventory);
@@ -169,7 +150,7 @@ static int report_phase(const struct phases *ph, const struct catalog *c, const 
 	if (phases_profile(&p, ph, a->phase, c->plumbing, e))
 		return EXIT_UNUSABLE;
 	ret = a->json ? phase_json(stdout, &p, ph, a->by, a->top, e)
-		      : phase_text(stdout, &p, ph, a->by, a->top, terminal_columns(), styled(), e);
+		      : phase_text(stdout, &p, ph, a->by, a->top, cmd_columns(), cmd_styled(), e);
 	profile_release(&p);
 	return ret ? EXIT_UNWRITTEN : 0;
 }

@@ -10,7 +10,6 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -18,7 +17,6 @@
 #include "cmd.h"
 #include "scale.h"
 #include "views/scale_text.h"
-#include "views/text.h"
 
 #define PLACE     "{n}"
 #define MOST_SIZE 1000000000000ull
@@ -319,10 +317,8 @@ int cmd_scale(int argc, char **argv)
 	struct scale s = {0};
 	struct catalog c;
 	struct error e;
-	struct winsize w;
-	const char *tmp = getenv("TMPDIR"), *no_color = getenv("NO_COLOR");
+	const char *tmp = getenv("TMPDIR");
 	char directory[PATH_MAX];
-	bool terminal = isatty(STDOUT_FILENO);
 	int rc = EXIT_UNUSABLE;
 
 	argp_err_exit_status = EXIT_UNUSABLE;
@@ -339,11 +335,9 @@ int cmd_scale(int argc, char **argv)
 		goto out;
 	}
 	if (measure(&s, &o, &c, directory) == 0) {
-		unsigned columns =
-			terminal && !ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) ? w.ws_col : TEXT_COLUMNS;
 		rc = 0;
-		if (scale_text(stdout, &s, (double)o.project, columns,
-			    terminal && !(no_color && *no_color), &e) < 0) {
+		if (scale_text(stdout, &s, (double)o.project, cmd_columns(), cmd_styled(), &e) <
+			0) {
 			cmd_complain("%s", e.text);
 			rc = EXIT_UNWRITTEN;
 		} else if (fflush(stdout) || ferror(stdout)) {

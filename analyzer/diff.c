@@ -232,7 +232,7 @@ static void make_rows(struct diff *d)
 	for (uint32_t i = 0; i < d->n_rows; i++) {
 		struct diff_row *r = &d->rows[i];
 		diff_row_judge(r, &d->total_before, &d->total_after, d->threshold);
-		bool elsewhere = d->threshold > 0 && diff_row_elsewhere(r);
+		bool elsewhere = d->threshold > 0 && diff_row_elsewhere(d, r);
 		d->n_matched += !r->sizes && r->before.totals.allocs && r->after.totals.allocs;
 		d->n_moved += r->was != NULL;
 		if (row_rank(d, r, elsewhere)) {

@@ -22,9 +22,6 @@ struct diff_part {
 	struct totals totals;
 	/* Sum of the squares of the blocks' sizes: what varies by a few large blocks varies much. */
 	double squares[METRIC_N];
-	/* Bytes held on average over the run, by its clock of bytes allocated, of the buckets that the timeline follows,
-	 * and what those hold at the peak. */
-	double held_bytes, followed_bytes;
 };
 
 /* Where in a module without names most of a row's change is; -1: nowhere on that side. */
@@ -76,11 +73,13 @@ struct diff {
 	/* What is not in the rows: rows that changed less than noise explains, and their sums. */
 	uint32_t n_below;
 	struct totals below_before, below_after;
-	/* Rows that hold another amount at the peak but allocate, and hold on average, what they did. */
+	/* Rows that hold another amount at the peak but allocate what they did, where the peak was at another moment. */
 	uint32_t n_elsewhere;
 	uint64_t
 		elsewhere_bytes; /* half of what their peaks differ by: what one moment has and the other has not */
 	uint32_t n_matched, n_moved; /* functions */
+
+	double peak_more, peak_less; /* see diff_moment_add */
 };
 
 /*
@@ -93,15 +92,20 @@ void diff_release(struct diff *d);
 
 /* ---- diff_noise.c ---- */
 
-/* Adds a bucket's figures to a part. curve: its live bytes along the timeline or NULL. */
-void diff_part_add(struct diff_part *to, const struct totals *bucket, const struct tally *t,
-	const int64_t *curve);
+/* Adds a bucket's figures to a part. */
+void diff_part_add(struct diff_part *to, const struct totals *bucket);
 void diff_part_merge(struct diff_part *to, const struct diff_part *from);
 /* Fills row->significance. */
 void diff_row_judge(struct diff_row *row, const struct totals *total_before,
 	const struct totals *total_after, double threshold);
-/* A peak that differs although the row allocates and holds the same: the peak was at another moment. */
-bool diff_row_elsewhere(const struct diff_row *row);
+/*
+ * Adds what a function, or a size class of a module without names, holds more or less at the peak although it allocates
+ * and leaves the same. Which of several high moments is the peak can differ from run to run: then it is an exchange, and
+ * what some hold less there others hold more.
+ */
+void diff_moment_add(struct diff *d, const struct totals *before, const struct totals *after);
+/* Such a row, where there is such an exchange. */
+bool diff_row_elsewhere(const struct diff *d, const struct diff_row *row);
 /* Fills line->changed of RSS, heap, overhead and slack. */
 void diff_line_judge(struct diff_line *line, enum diff_line_index which, double threshold);
 

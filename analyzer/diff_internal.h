@@ -42,7 +42,7 @@ void diff_names_release(struct diff_names *n);
 struct diff_row *diff_row_new(struct diff *d);
 
 /* The rows of what is told by sizes. -1: out of memory. */
-int diff_match_sizes(struct diff *d, const struct diff_modules *m,
-	const struct profile *const sides[SIDES], const int64_t *const *curves[SIDES]);
+int diff_match_sizes(
+	struct diff *d, const struct diff_modules *m, const struct profile *const sides[SIDES]);
 
 #endif

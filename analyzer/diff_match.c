@@ -447,7 +447,7 @@ static int name_row(struct diff_row *r, const struct diff_names *n, const struct
 }
 
 static int match_names(struct diff *d, const struct diff_modules *m, const struct diff_names *n,
-	const struct profile *const sides[SIDES], const int64_t *const *curves[SIDES])
+	const struct profile *const sides[SIDES])
 {
 	uint32_t *row_of =
 		calloc((size_t)n->groups.n_groups + 1, sizeof(*row_of)); /* + 1; 0: none yet */
@@ -468,8 +468,7 @@ static int match_names(struct diff *d, const struct diff_modules *m, const struc
 				row_of[g] = d->n_rows;
 			}
 			struct diff_row *r = &d->rows[row_of[g] - 1];
-			diff_part_add(s == BEFORE ? &r->before : &r->after, &pb->totals,
-				sides[s]->tally, curves[s][b]);
+			diff_part_add(s == BEFORE ? &r->before : &r->after, &pb->totals);
 		}
 	free(row_of);
 	return ret;
@@ -478,27 +477,15 @@ static int match_names(struct diff *d, const struct diff_modules *m, const struc
 int diff_match(struct diff *d, const struct profile *before, const struct profile *after)
 {
 	const struct profile *const sides[SIDES] = {before, after};
-	const int64_t **curves[SIDES];
 	struct diff_modules m = {0};
 	struct diff_names n = {0};
 	int ret = -1;
 
-	for (int s = 0; s < SIDES; s++) {
-		const struct tally *t = sides[s]->tally;
-		curves[s] = calloc((size_t)t->n_buckets + 1, sizeof(*curves[s]));
-		for (uint32_t i = 0; curves[s] && i < t->n_curves; i++)
-			curves[s][t->curves[i].bucket] = t->curves[i].live_bytes;
-	}
-	if (curves[0] && curves[1] && !diff_modules_init(&m, sides)) {
-		const int64_t *const *c[SIDES] = {curves[0], curves[1]};
-		if (!diff_names_init(&n, &m, sides))
-			ret = match_names(d, &m, &n, sides, c) || diff_match_sizes(d, &m, sides, c)
-				      ? -1
-				      : 0;
-		diff_names_release(&n);
-		diff_modules_release(&m);
-	}
-	free(curves[0]);
-	free(curves[1]);
+	if (diff_modules_init(&m, sides))
+		return -1;
+	if (!diff_names_init(&n, &m, sides))
+		ret = match_names(d, &m, &n, sides) || diff_match_sizes(d, &m, sides) ? -1 : 0;
+	diff_names_release(&n);
+	diff_modules_release(&m);
 	return ret;
 }

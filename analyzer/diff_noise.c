@@ -35,20 +35,15 @@ static const double least[METRIC_N] = {
 #define UNSTEADY_LOADER    0.9
 #define UNSTEADY_COLLECTOR 0.6
 #define UNSTEADY_ENGINE    0.1
-#define HELD               0.4 /* of a change at the peak: held on average, too */
-#define HELD_VARY          0.1
-#define FOLLOWED           0.5
-#define FOLLOWED_ALIKE     0.2
+#define EXCHANGED          0.5 /* of what is held more at the peak, or less: the lesser of the two */
 #define BYTES_VARY         0.02
 
-/* The lines on top, of the greater side: a share, and once more a share but at most so many bytes. */
-static const struct {
-	double share, more, most_bytes;
-} line_noise[DIFF_LINES] = {
-	[DIFF_RSS] = {0.09, 0.1, 22e6}, /* what an allocator gives back, and when */
-	[DIFF_HEAP] = {0.06, 0, 0},
-	[DIFF_OVERHEAD] = {0.40, 0, 0}, /* at the peak: the moment counts */
-	[DIFF_SLACK] = {0.06, 0, 0},
+/* The lines on top, as shares of the greater side: about twice the largest that was measured. */
+static const double line_noise[DIFF_LINES] = {
+	[DIFF_RSS] = 0.10, /* what an allocator gives back, and when */
+	[DIFF_HEAP] = 0.06,
+	[DIFF_OVERHEAD] = 0.40, /* at the peak: the moment counts */
+	[DIFF_SLACK] = 0.06,
 };
 
 static double at_least_0(int64_t v)
@@ -62,8 +57,7 @@ static double square(double bytes, double n)
 	return n > 0 ? bytes * bytes / n : 0;
 }
 
-void diff_part_add(
-	struct diff_part *to, const struct totals *b, const struct tally *t, const int64_t *curve)
+void diff_part_add(struct diff_part *to, const struct totals *b)
 {
 	double n = (double)totals_metric(b, METRIC_COUNT);
 
@@ -73,18 +67,6 @@ void diff_part_add(
 	to->squares[METRIC_COUNT] += n;
 	to->squares[METRIC_TEMPORARY] += (double)b->temporary;
 	to->squares[METRIC_LEAKED] += square(at_least_0(b->live_bytes), at_least_0(b->live_count));
-	if (!curve || !t->n_points)
-		return;
-	/* Time would make a busy machine look like a change; what was allocated meanwhile does not. */
-	double whole = (double)t->points[t->n_points - 1].alloc_bytes, last = 0, sum = 0;
-	for (uint32_t k = 0; k < t->n_points; k++) {
-		double now = (double)t->points[k].alloc_bytes;
-		if (now > last)
-			sum += (now - last) * at_least_0(curve[k]);
-		last = now;
-	}
-	to->held_bytes += whole > 0 ? sum / whole : 0;
-	to->followed_bytes += at_least_0(b->peak_bytes);
 }
 
 void diff_part_merge(struct diff_part *to, const struct diff_part *from)
@@ -92,8 +74,6 @@ void diff_part_merge(struct diff_part *to, const struct diff_part *from)
 	totals_add(&to->totals, &from->totals);
 	for (int m = 0; m < METRIC_N; m++)
 		to->squares[m] += from->squares[m];
-	to->held_bytes += from->held_bytes;
-	to->followed_bytes += from->followed_bytes;
 }
 
 double diff_unsteady(const char *crate, bool engine)
@@ -130,50 +110,40 @@ void diff_row_judge(struct diff_row *row, const struct totals *total_before,
 	}
 }
 
-/* The share of a part's peak that the timeline follows. */
-static double followed(const struct diff_part *p)
+static double change(const struct totals *b, const struct totals *a, enum profile_metric m)
 {
-	double peak = (double)totals_metric(&p->totals, METRIC_PEAK);
-
-	return peak > 0 ? p->followed_bytes / peak : -1;
+	return (double)totals_metric(a, m) - (double)totals_metric(b, m);
 }
 
-/* By how much more was held on average, where both sides tell; one that holds nothing at the peak tells nothing. */
-static double held_change(const struct diff_row *row)
+/* Is another amount at the peak due to another amount requested or left, of its order and beyond what that varies by? */
+static bool flow_explains(const struct totals *b, const struct totals *a)
 {
-	double b = followed(&row->before), a = followed(&row->after);
+	double peak = change(b, a, METRIC_PEAK), sign = peak < 0 ? -1 : 1;
+	double most = fmax(
+		(double)totals_metric(b, METRIC_BYTES), (double)totals_metric(a, METRIC_BYTES));
 
-	if (b < FOLLOWED || a < FOLLOWED || fabs(a - b) > FOLLOWED_ALIKE)
-		return 0;
-	return row->after.held_bytes - row->before.held_bytes;
+	return change(b, a, METRIC_BYTES) * sign >= fmax(fabs(peak) / 2, BYTES_VARY * most) ||
+	       change(b, a, METRIC_LEAKED) * sign >= fabs(peak) / 2;
 }
 
-bool diff_row_elsewhere(const struct diff_row *row)
+void diff_moment_add(struct diff *d, const struct totals *before, const struct totals *after)
 {
-	const struct totals *b = &row->before.totals, *a = &row->after.totals;
-	double peak = (double)totals_metric(a, METRIC_PEAK) - (double)totals_metric(b, METRIC_PEAK);
-	double bytes =
-		(double)totals_metric(a, METRIC_BYTES) - (double)totals_metric(b, METRIC_BYTES);
-	double leaked =
-		(double)totals_metric(a, METRIC_LEAKED) - (double)totals_metric(b, METRIC_LEAKED);
-	double held = held_change(row),
-	       held_most = fmax(row->after.held_bytes, row->before.held_bytes);
-	double sign = peak < 0 ? -1 : 1;
+	double peak = change(before, after, METRIC_PEAK);
 
-	/* what explains it must be of its order, and more than the row's own figures vary by */
-	double bytes_most = fmax(
-		(double)totals_metric(a, METRIC_BYTES), (double)totals_metric(b, METRIC_BYTES));
-	return bytes * sign < fmax(fabs(peak) / 2, BYTES_VARY * bytes_most) &&
-	       leaked * sign < fabs(peak) / 2 &&
-	       held * sign < fmax(fabs(peak) * HELD, HELD_VARY * held_most);
+	if (!flow_explains(before, after))
+		*(peak > 0 ? &d->peak_more : &d->peak_less) += fabs(peak);
+}
+
+bool diff_row_elsewhere(const struct diff *d, const struct diff_row *row)
+{
+	return fmin(d->peak_more, d->peak_less) > EXCHANGED * fmax(d->peak_more, d->peak_less) &&
+	       !flow_explains(&row->before.totals, &row->after.totals);
 }
 
 void diff_line_judge(struct diff_line *line, enum diff_line_index which, double threshold)
 {
 	double b = (double)line->before, a = (double)line->after;
-	double most = fmax(a, b);
-	double noise = line_noise[which].share * most +
-		       fmin(line_noise[which].more * most, line_noise[which].most_bytes);
+	double noise = line_noise[which] * fmax(a, b);
 
 	line->changed = line->known && fabs(a - b) > noise * threshold;
 }

@@ -83,7 +83,7 @@ static bool empty(const struct totals *t)
 	return !memcmp(t, &nothing, sizeof(nothing));
 }
 
-static int collect(struct sizer *z, const int64_t *const *curves[SIDES])
+static int collect(struct sizer *z)
 {
 	size_t most = (size_t)z->sides[0]->tally->n_buckets + z->sides[1]->tally->n_buckets;
 	uint32_t n = 0;
@@ -112,7 +112,7 @@ static int collect(struct sizer *z, const int64_t *const *curves[SIDES])
 				i->min_bytes = ht_class_min_bytes(i->size_class);
 				i->max_bytes = ht_class_max_bytes(i->size_class);
 			}
-			diff_part_add(&i->part, &pb->totals, p->tally, curves[s][b]);
+			diff_part_add(&i->part, &pb->totals);
 		}
 	}
 	qsort(z->items, n, sizeof(*z->items), by_place);
@@ -268,7 +268,7 @@ static bool stands_out(const struct diff *d, const struct diff_row *r)
 {
 	for (int m = 0; m < METRIC_N; m++)
 		if (r->significance[m] > 1 &&
-			(m != METRIC_PEAK || d->threshold == 0 || !diff_row_elsewhere(r)))
+			(m != METRIC_PEAK || d->threshold == 0 || !diff_row_elsewhere(d, r)))
 			return true;
 	return false;
 }
@@ -523,15 +523,33 @@ static int module_rows(struct sizer *z, uint32_t first, uint32_t end)
 	return finish_rows(z, module);
 }
 
-int diff_match_sizes(struct diff *d, const struct diff_modules *m,
-	const struct profile *const sides[SIDES], const int64_t *const *curves[SIDES])
+/* The rows so far are those of functions. */
+static void judge_moment(const struct sizer *z)
+{
+	for (uint32_t i = 0; i < z->d->n_rows; i++)
+		diff_moment_add(z->d, &z->d->rows[i].before.totals, &z->d->rows[i].after.totals);
+	for (uint32_t i = 0, next; i < z->n_items; i = next) {
+		const struct item *first = &z->items[i];
+		struct diff_row sums = {0};
+		for (next = i; next < z->n_items && z->items[next].module == first->module &&
+			       z->items[next].size_class == first->size_class;
+			next++)
+			;
+		add_items(&sums, first, next - i);
+		diff_moment_add(z->d, &sums.before.totals, &sums.after.totals);
+	}
+}
+
+int diff_match_sizes(
+	struct diff *d, const struct diff_modules *m, const struct profile *const sides[SIDES])
 {
 	struct sizer z = {.d = d, .m = m, .sides = sides};
-	int ret = collect(&z, curves);
+	int ret = collect(&z);
 
 	z.places = malloc(2 * HT_SIZE_CLASSES * sizeof(*z.places));
 	if (!z.places)
 		ret = -1;
+	judge_moment(&z);
 	for (uint32_t i = 0, next; i < z.n_items && !ret; i = next) {
 		for (next = i; next < z.n_items && z.items[next].module == z.items[i].module;
 			next++)

@@ -24,7 +24,6 @@ struct fit {
 #define FIT_MAX_SIZES 32u
 /* buffers: the values are of a few blocks that grow, whose capacities are steps. */
 void fit_init(struct fit *f, const double *sizes, const double *values, unsigned n, bool buffers);
-double fit_at(const struct fit *f, double size); /* not below 0 */
 
 /* The fit's value at a size, and between what bounds it lies: those of fits without one of the sizes each, and twice
  * the error on either side. */

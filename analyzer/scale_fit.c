@@ -31,7 +31,8 @@ static double law(enum growth g, double size)
 	return g == GROWTH_N_LOG_N ? size * log2(size > 1 ? size : 1) : size;
 }
 
-double fit_at(const struct fit *f, double size)
+/* not below 0 */
+static double fit_at(const struct fit *f, double size)
 {
 	double x = law(f->growth, size), y = f->a + f->b * x + f->c * x * x;
 

@@ -1,68 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Untrusted bytes in, a checked tally out. The file may be raw or finished, cut short, damaged on purpose, or still
- * being written. Everything is therefore copied before it is checked, counts are taken before the records they
- * count, and nothing is allocated that the file could not fill. See preload/FORMAT.md.
+ * Untrusted records in, a checked tally out, merged over threads. The file may still be being written: counts are taken
+ * before the records they count. See preload/FORMAT.md.
  */
 #include "tally.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <float.h>
-#include <stdarg.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
-#include <zstd.h>
 
 #include "tally_phases.h"
+#include "tally_source.h"
 
-#define SECTION_MAX_BYTES (UINT64_C(1) << 32)
-/* A zstd block of 128 KiB takes three bytes and one of content at least, so no honest frame beats this. */
-#define ZSTD_MAX_RATIO   32768u
-#define ZSTD_BLOCK_BYTES (UINT64_C(128) << 10)
 #define BLOCK_RECORDS    1024u /* counters read at a time: stays in the L2 cache */
 #define COARSENING_TRIES 3
-
-struct source {
-	const char *path;
-	int fd;
-	uint64_t bytes;               /* size of the file, taken after the extent table was read */
-	const struct ht_header *live; /* the file's own: changes under us while the host runs */
-	struct ht_extent *extents;
-	uint32_t n_extents;
-	uint64_t section_bytes[HT_SEC_COUNT]; /* raw bytes in all */
-};
-
-static const struct {
-	const char *name;
-	size_t record_bytes;
-} sections[HT_SEC_COUNT] = {
-	[HT_SEC_STRINGS] = {"strings", 1},
-	[HT_SEC_MODULES] = {"modules", sizeof(struct ht_module)},
-	[HT_SEC_SITES] = {"sites", sizeof(struct ht_site)},
-	[HT_SEC_BUCKETS] = {"buckets", sizeof(struct ht_bucket)},
-	[HT_SEC_CHUNKS] = {"chunks", sizeof(struct ht_chunk)},
-	[HT_SEC_COUNTERS] = {"counters", sizeof(struct ht_counters)},
-	[HT_SEC_REGROWS] = {"regrows", sizeof(struct ht_regrow)},
-	[HT_SEC_CHAINS] = {"chains", sizeof(struct ht_chain)},
-	[HT_SEC_THREADS] = {"threads", sizeof(struct ht_thread)},
-	[HT_SEC_TIMELINE] = {"timeline", sizeof(struct ht_point)},
-	[HT_SEC_HISTORY] = {"history", sizeof(struct ht_history)},
-	[HT_SEC_FUNCTIONS] = {"functions", sizeof(struct ht_function)},
-	[HT_SEC_FRAMES] = {"frames", sizeof(struct ht_frame)},
-	[HT_SEC_LOCATIONS] = {"locations", sizeof(struct ht_location)},
-	[HT_SEC_NAMES] = {"names", 1},
-	[HT_SEC_MARKS] = {"marks", sizeof(struct ht_mark)},
-	[HT_SEC_PHASES] = {"phases", sizeof(struct ht_phase)},
-	[HT_SEC_CONTENTS] = {"contents", sizeof(struct ht_content)},
-	[HT_SEC_SNAPSHOTS] = {"snapshots", sizeof(struct ht_snapshot)},
-	[HT_SEC_LOCALITY] = {"locality", sizeof(struct ht_locality)},
-};
 
 /* A history row on its way to a curve. */
 struct row_state {
@@ -79,283 +31,6 @@ struct merge {
 	struct phase_merge phases;
 	uint32_t n_chunks, n_rows;
 };
-
-__attribute__((format(printf, 3, 4))) static int damaged(
-	const char *path, struct error *e, const char *format, ...)
-{
-	char what[256];
-	va_list ap;
-
-	va_start(ap, format);
-	vsnprintf(what, sizeof(what), format, ap);
-	va_end(ap);
-	return error_set(e, "%s is damaged: %s", path, what);
-}
-
-static int truncated(const struct source *s, struct error *e)
-{
-	return error_set(e, "%s is truncated: it ends after %llu bytes, before all of its data",
-		s->path, (unsigned long long)s->bytes);
-}
-
-static int no_memory(const char *path, struct error *e)
-{
-	return error_set(e, "%s: not enough memory to read it", path);
-}
-
-/* Reads bytes that lie inside the file; -1 also when it shrank meanwhile. */
-static int read_at(const struct source *s, uint64_t offset, void *to, size_t bytes, struct error *e)
-{
-	for (size_t done = 0; done < bytes;) {
-		ssize_t n = pread(s->fd, (char *)to + done, bytes - done, (off_t)(offset + done));
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return error_set(e, "cannot read %s: %s", s->path, strerror(errno));
-		if (n == 0)
-			return truncated(s, e);
-		done += (size_t)n;
-	}
-	return 0;
-}
-
-static int extent_inflate(
-	const struct source *s, const struct ht_extent *x, void *to, struct error *e)
-{
-	int rc = -1;
-	char *stored = malloc(x->stored_bytes);
-
-	if (!stored)
-		return no_memory(s->path, e);
-	if (read_at(s, x->offset, stored, x->stored_bytes, e) < 0)
-		goto out;
-	if (ZSTD_getFrameContentSize(stored, x->stored_bytes) != x->raw_bytes ||
-		ZSTD_decompress(to, x->raw_bytes, stored, x->stored_bytes) != x->raw_bytes) {
-		damaged(s->path, e, "its %s cannot be decompressed", sections[x->section].name);
-		goto out;
-	}
-	rc = 0;
-out:
-	free(stored);
-	return rc;
-}
-
-/*
- * Is `need` bytes of a section there? Spare records at the end of a raw extent may be missing from the file: they
- * say nothing.
- */
-static int section_check(const struct source *s, uint32_t section, uint64_t need, struct error *e)
-{
-	uint64_t at = 0;
-
-	if (need > SECTION_MAX_BYTES)
-		return damaged(s->path, e, "its %s are larger than 4 GiB", sections[section].name);
-	if (s->section_bytes[section] < need)
-		return damaged(s->path, e, "its %s take %llu bytes and only %llu are there",
-			sections[section].name, (unsigned long long)need,
-			(unsigned long long)s->section_bytes[section]);
-	for (uint32_t i = 0; i < s->n_extents && at < need; i++) {
-		const struct ht_extent *x = &s->extents[i];
-		if (x->section != section)
-			continue;
-		uint64_t take = x->raw_bytes < need - at ? x->raw_bytes : need - at;
-		uint64_t stored = x->codec == HT_CODEC_RAW ? take : x->stored_bytes;
-		if (x->codec != HT_CODEC_RAW && take < x->raw_bytes)
-			return damaged(s->path, e, "its %s are compressed with spare records",
-				sections[section].name);
-		if (x->offset > s->bytes || stored > s->bytes - x->offset)
-			return truncated(s, e);
-		at += take;
-	}
-	return 0;
-}
-
-/* The first n records of a section as a fresh array, which has room for one record even when n is 0. */
-static void *section_load(const struct source *s, uint32_t section, uint64_t n, struct error *e)
-{
-	size_t record_bytes = sections[section].record_bytes;
-	uint64_t need = n * record_bytes, at = 0; /* n < 2^32, or bytes: no overflow */
-
-	if (section_check(s, section, need, e) < 0)
-		return NULL;
-	char *to = calloc(1, need > record_bytes ? need : record_bytes);
-	if (!to) {
-		no_memory(s->path, e);
-		return NULL;
-	}
-	for (uint32_t i = 0; i < s->n_extents && at < need; i++) {
-		const struct ht_extent *x = &s->extents[i];
-		if (x->section != section)
-			continue;
-		uint64_t take = x->raw_bytes < need - at ? x->raw_bytes : need - at;
-		if (x->codec == HT_CODEC_ZSTD) {
-			if (extent_inflate(s, x, to + at, e) < 0)
-				goto failed;
-		} else if (read_at(s, x->offset, to + at, take, e) < 0) {
-			goto failed;
-		}
-		at += take;
-	}
-	return to;
-failed:
-	free(to);
-	return NULL;
-}
-
-static int extent_by_offset(const void *a, const void *b)
-{
-	const struct ht_extent *x = a, *y = b;
-
-	if (x->offset != y->offset)
-		return x->offset < y->offset ? -1 : 1;
-	return (x->stored_bytes > y->stored_bytes) - (x->stored_bytes < y->stored_bytes);
-}
-
-static int extent_check(const struct source *s, const struct ht_extent *x, struct error *e)
-{
-	if (x->section >= HT_SEC_COUNT)
-		return damaged(s->path, e, "a section of unknown type %u", x->section);
-	if (x->raw_bytes % sections[x->section].record_bytes)
-		return damaged(s->path, e, "its %s end within a record", sections[x->section].name);
-	if (x->offset > INT64_MAX || x->stored_bytes > INT64_MAX - x->offset ||
-		x->raw_bytes > INT64_MAX)
-		return damaged(
-			s->path, e, "its %s lie at no possible place", sections[x->section].name);
-	if (x->codec == HT_CODEC_RAW && x->stored_bytes == x->raw_bytes)
-		return 0;
-	if (x->codec == HT_CODEC_ZSTD && x->raw_bytes <= SECTION_MAX_BYTES &&
-		x->stored_bytes <= ZSTD_COMPRESSBOUND(x->raw_bytes) &&
-		x->raw_bytes <= x->stored_bytes * ZSTD_MAX_RATIO + ZSTD_BLOCK_BYTES)
-		return 0;
-	return damaged(s->path, e, "its %s are %llu bytes stored as %llu in encoding %u",
-		sections[x->section].name, (unsigned long long)x->raw_bytes,
-		(unsigned long long)x->stored_bytes, x->codec);
-}
-
-/* Fills in extents and the file's size. That the extents are disjoint bounds all work by the size of the file. */
-static int source_extents(struct source *s, struct error *e)
-{
-	size_t table_bytes = HT_MAX_EXTENTS * sizeof(struct ht_extent), got = 0;
-	uint64_t lowest = UINT64_MAX, total = 0;
-	struct stat st;
-	int rc = -1;
-
-	s->extents = calloc(1, table_bytes);
-	struct ht_extent *sorted = NULL;
-	if (!s->extents)
-		return no_memory(s->path, e);
-	while (got < table_bytes) {
-		ssize_t n = pread(s->fd, (char *)s->extents + got, table_bytes - got,
-			(off_t)(HT_EXTENTS_OFFSET + got));
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return error_set(e, "cannot read %s: %s", s->path, strerror(errno));
-		if (n == 0)
-			break;
-		got += (size_t)n;
-	}
-	if (fstat(s->fd, &st) < 0)
-		return error_set(e, "cannot read %s: %s", s->path, strerror(errno));
-	s->bytes = (uint64_t)st.st_size;
-
-	for (; s->n_extents < HT_MAX_EXTENTS; s->n_extents++) {
-		struct ht_extent *x = &s->extents[s->n_extents];
-		uint64_t end = (s->n_extents + 1) * sizeof(*x);
-		if (HT_EXTENTS_OFFSET + end > lowest)
-			break;
-		if (end > got)
-			return truncated(s, e);
-		if (x->section == HT_SEC_FREE)
-			break;
-		if (extent_check(s, x, e) < 0)
-			return -1;
-		lowest = x->offset < lowest ? x->offset : lowest;
-		total += x->raw_bytes;
-		if (total > INT64_MAX)
-			return damaged(s->path, e, "its sections are too large");
-		s->section_bytes[x->section] += x->raw_bytes;
-	}
-	if (s->n_extents == 0)
-		return 0;
-
-	sorted = malloc(s->n_extents * sizeof(*sorted));
-	if (!sorted)
-		return no_memory(s->path, e);
-	memcpy(sorted, s->extents, s->n_extents * sizeof(*sorted));
-	qsort(sorted, s->n_extents, sizeof(*sorted), extent_by_offset);
-	uint64_t free_from = HT_EXTENTS_OFFSET + s->n_extents * sizeof(*sorted);
-	for (uint32_t i = 0; i < s->n_extents; i++) {
-		if (sorted[i].offset < free_from) {
-			damaged(s->path, e, "its %s overlap other data",
-				sections[sorted[i].section].name);
-			goto out;
-		}
-		free_from = sorted[i].offset + sorted[i].stored_bytes;
-	}
-	rc = 0;
-out:
-	free(sorted);
-	return rc;
-}
-
-static int source_open(struct source *s, const char *path, struct error *e)
-{
-	struct stat st;
-	union {
-		char bytes[sizeof(struct ht_header)];
-		struct ht_header header;
-	} start;
-
-	s->path = path;
-	s->live = MAP_FAILED;
-	/* O_NONBLOCK: a FIFO must not make us wait */
-	s->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (s->fd < 0 || fstat(s->fd, &st) < 0)
-		return error_set(e, "cannot open %s: %s", path, strerror(errno));
-	if (!S_ISREG(st.st_mode))
-		return error_set(e, "%s is not a tally: it is no regular file", path);
-	s->bytes = (uint64_t)st.st_size;
-	size_t bytes = s->bytes < sizeof(start) ? s->bytes : sizeof(start);
-	if (read_at(s, 0, start.bytes, bytes, e) < 0)
-		return -1;
-	size_t magic_bytes =
-		bytes < sizeof(start.header.magic) ? bytes : sizeof(start.header.magic);
-	if (bytes == 0 || memcmp(start.bytes, HT_MAGIC, magic_bytes) != 0)
-		return error_set(e, "%s is not a tally", path);
-	/* the version comes before the size: only ours is known to have our header */
-	if (bytes >= offsetof(struct ht_header, header_bytes) && start.header.version > HT_VERSION)
-		return error_set(e,
-			"%s was written by a newer heaptally: format %u, this one reads %u", path,
-			start.header.version, HT_VERSION);
-	if (bytes >= offsetof(struct ht_header, header_bytes) && start.header.version &&
-		start.header.version < HT_VERSION)
-		return error_set(e,
-			"%s was written by an older heaptally: format %u, this one reads %u; "
-			"record it again",
-			path, start.header.version, HT_VERSION);
-	if (bytes < sizeof(start))
-		return truncated(s, e);
-	if (start.header.version != HT_VERSION)
-		return damaged(path, e, "format version %u", start.header.version);
-	if (start.header.header_bytes != sizeof(start.header))
-		return damaged(path, e, "a header of %u bytes", start.header.header_bytes);
-	if (start.header.state & ~(uint32_t)HT_STATE_ALL)
-		return damaged(path, e, "state %u", start.header.state);
-	s->live = mmap(NULL, sizeof(struct ht_header), PROT_READ, MAP_SHARED, s->fd, 0);
-	if (s->live == MAP_FAILED)
-		return error_set(e, "cannot map %s: %s", path, strerror(errno));
-	return 0;
-}
-
-static void source_close(struct source *s)
-{
-	if (s->live != MAP_FAILED)
-		munmap((void *)s->live, sizeof(*s->live));
-	if (s->fd >= 0)
-		close(s->fd);
-	free(s->extents);
-}
 
 /*
  * A record is published after those it refers to. Taken in the opposite order, each count covers whatever the
@@ -467,10 +142,10 @@ static int merge_raw(struct merge *m, const struct source *s, const struct ht_ex
 	int rc = 0;
 
 	if (!block)
-		return no_memory(s->path, e);
+		return source_no_memory(s->path, e);
 	for (uint64_t i = 0; i < n && rc == 0; i += BLOCK_RECORDS) {
 		size_t step = n - i < BLOCK_RECORDS ? n - i : BLOCK_RECORDS;
-		rc = read_at(s, x->offset + i * size, block, step * size, e);
+		rc = source_read(s, x->offset + i * size, block, step * size, e);
 		if (rc == 0)
 			merge_records(m, first + i, block, step);
 	}
@@ -483,7 +158,7 @@ static int merge_extents(struct merge *m, const struct source *s, struct error *
 	const size_t size = sizeof(struct ht_counters);
 	uint64_t need = (uint64_t)m->n_chunks * HT_CHUNK_RECORDS, at = 0;
 
-	if (section_check(s, HT_SEC_COUNTERS, need * size, e) < 0)
+	if (source_check(s, HT_SEC_COUNTERS, need * size, e) < 0)
 		return -1;
 	for (uint32_t i = 0; i < s->n_extents && at < need; i++) {
 		const struct ht_extent *x = &s->extents[i];
@@ -493,8 +168,8 @@ static int merge_extents(struct merge *m, const struct source *s, struct error *
 		if (x->codec == HT_CODEC_ZSTD) {
 			struct ht_counters *records = malloc(x->raw_bytes + 1);
 			if (!records)
-				return no_memory(s->path, e);
-			int rc = extent_inflate(s, x, records, e);
+				return source_no_memory(s->path, e);
+			int rc = source_inflate(s, x, records, e);
 			if (rc == 0)
 				merge_records(m, at, records, n);
 			free(records);
@@ -541,7 +216,7 @@ static int curves_make(struct merge *m, const struct source *s, struct error *e)
 	int rc = -1;
 
 	if (!place)
-		return no_memory(s->path, e);
+		return source_no_memory(s->path, e);
 	for (uint32_t i = 1; i < m->n_rows; i++)
 		if (row_usable(m, i) && !place[m->rows[i].bucket]) {
 			place[m->rows[i].bucket] = 1;
@@ -549,7 +224,7 @@ static int curves_make(struct merge *m, const struct source *s, struct error *e)
 		}
 	t->curves = calloc(t->n_curves + 1, sizeof(*t->curves));
 	if (!t->curves) {
-		no_memory(s->path, e);
+		source_no_memory(s->path, e);
 		goto out;
 	}
 	for (uint32_t bucket = 0, n = 0; bucket < t->n_buckets; bucket++) {
@@ -558,7 +233,7 @@ static int curves_make(struct merge *m, const struct source *s, struct error *e)
 		t->curves[n].bucket = bucket;
 		t->curves[n].live_bytes = calloc(t->n_points + 1, sizeof(int64_t));
 		if (!t->curves[n].live_bytes) {
-			no_memory(s->path, e);
+			source_no_memory(s->path, e);
 			goto out;
 		}
 		place[bucket] = ++n;
@@ -577,17 +252,16 @@ out:
 static int load_phases(struct merge *m, const struct source *s, struct error *e)
 {
 	uint32_t n = m->t->header.n_phases;
-	struct ht_phase *rows = section_load(s, HT_SEC_PHASES, n, e);
+	struct ht_phase *rows = source_load(s, HT_SEC_PHASES, n, e);
 	int rc = rows ? 0 : -1;
 
 	for (uint32_t i = 1; i < n && rc == 0; i++)
 		if (rows[i].counters / HT_CHUNK_RECORDS >= m->n_chunks || rows[i].mark == 0 ||
 			rows[i].mark >= m->t->n_marks)
-			rc = damaged(s->path, e, "phase row %u is for record %u, mark %u", i,
+			rc = source_damaged(s->path, e, "phase row %u is for record %u, mark %u", i,
 				rows[i].counters, rows[i].mark);
-	if (rc == 0 &&
-		phase_merge_init(&m->phases, rows, n, m->chunks, m->t->n_buckets) < 0)
-		rc = no_memory(s->path, e);
+	if (rc == 0 && phase_merge_init(&m->phases, rows, n, m->chunks, m->t->n_buckets) < 0)
+		rc = source_no_memory(s->path, e);
 	free(rows);
 	return rc;
 }
@@ -599,29 +273,29 @@ static int load_counters(struct tally *t, const struct source *s, struct error *
 	int rc = -1;
 
 	if (bytes > SECTION_MAX_BYTES)
-		return damaged(s->path, e, "it claims %u buckets", t->n_buckets);
+		return source_damaged(s->path, e, "it claims %u buckets", t->n_buckets);
 	t->counters = calloc(1, bytes);
-	m.chunks = section_load(s, HT_SEC_CHUNKS, m.n_chunks, e);
+	m.chunks = source_load(s, HT_SEC_CHUNKS, m.n_chunks, e);
 	if (!m.chunks)
 		goto out;
-	m.rows = section_load(s, HT_SEC_HISTORY, m.n_rows, e);
+	m.rows = source_load(s, HT_SEC_HISTORY, m.n_rows, e);
 	if (!m.rows)
 		goto out;
 	m.row_states = calloc((size_t)m.n_rows + 1, sizeof(*m.row_states));
 	if (!t->counters || !m.row_states) {
-		no_memory(s->path, e);
+		source_no_memory(s->path, e);
 		goto out;
 	}
 	for (uint32_t i = 0; i < m.n_chunks; i++)
 		if (m.chunks[i].first_bucket >= t->n_buckets ||
 			m.chunks[i].first_bucket % HT_CHUNK_RECORDS) {
-			damaged(s->path, e, "chunk %u is for bucket %u", i,
+			source_damaged(s->path, e, "chunk %u is for bucket %u", i,
 				m.chunks[i].first_bucket);
 			goto out;
 		}
 	for (uint32_t i = 1; i < m.n_rows; i++)
 		if (m.rows[i].bucket >= t->n_buckets || m.rows[i].chunk >= m.n_chunks) {
-			damaged(s->path, e, "history row %u is for bucket %u in chunk %u", i,
+			source_damaged(s->path, e, "history row %u is for bucket %u in chunk %u", i,
 				m.rows[i].bucket, m.rows[i].chunk);
 			goto out;
 		}
@@ -630,7 +304,7 @@ static int load_counters(struct tally *t, const struct source *s, struct error *
 	if (load_phases(&m, s, e) < 0 || merge_extents(&m, s, e) < 0)
 		goto out;
 	if (phase_merge_finish(&m.phases, t) < 0)
-		no_memory(s->path, e);
+		source_no_memory(s->path, e);
 	else
 		rc = curves_make(&m, s, e);
 out:
@@ -679,7 +353,7 @@ static int check_blob(
 	if (*bytes == 0)
 		*bytes = 1; /* section_load left room for one, and it is 0 */
 	if (blob[0] || blob[*bytes - 1])
-		return damaged(s->path, e, "its %s do not start and end in NUL", what);
+		return source_damaged(s->path, e, "its %s do not start and end in NUL", what);
 	return 0;
 }
 
@@ -688,7 +362,7 @@ static int check_modules(const struct tally *t, const struct source *s, struct e
 	for (uint32_t i = 0; i < t->n_modules; i++) {
 		const struct ht_module *m = &t->modules[i];
 		if (m->path >= t->strings_bytes || m->build_id_bytes > sizeof(m->build_id))
-			return damaged(s->path, e, "module %u has no path or build-id", i);
+			return source_damaged(s->path, e, "module %u has no path or build-id", i);
 	}
 	return 0;
 }
@@ -696,14 +370,14 @@ static int check_modules(const struct tally *t, const struct source *s, struct e
 static int check_sites(const struct tally *t, const struct source *s, struct error *e)
 {
 	if (t->sites[0].parent || t->sites[0].module || t->sites[0].offset != HT_PSEUDO_ROOT)
-		return damaged(s->path, e, "its first site is not the root");
+		return source_damaged(s->path, e, "its first site is not the root");
 	for (uint32_t i = 1; i < t->n_sites; i++) {
 		const struct ht_site *site = &t->sites[i];
 		if (site->parent >= i)
-			return damaged(s->path, e, "site %u has parent %u", i, site->parent);
+			return source_damaged(s->path, e, "site %u has parent %u", i, site->parent);
 		if (site->module >= t->n_modules ||
 			(site->module == 0 && site->offset >= HT_PSEUDO_COUNT))
-			return damaged(s->path, e, "site %u is in no module", i);
+			return source_damaged(s->path, e, "site %u is in no module", i);
 	}
 	return 0;
 }
@@ -714,17 +388,17 @@ static int check_buckets(const struct tally *t, const struct source *s, struct e
 		const struct ht_bucket *b = &t->buckets[i];
 		if (b->site >= t->n_sites || b->size_class >= HT_SIZE_CLASSES || b->align > 64 ||
 			b->source > HT_SOURCE_ADOPTED)
-			return damaged(s->path, e, "bucket %u has site %u, size class %u", i,
+			return source_damaged(s->path, e, "bucket %u has site %u, size class %u", i,
 				b->site, b->size_class);
 	}
 	for (uint32_t i = 0; i < t->n_regrows; i++)
 		if (t->regrows[i].from >= t->n_buckets || t->regrows[i].to >= t->n_buckets)
-			return damaged(s->path, e, "regrow %u is from bucket %u to %u", i,
+			return source_damaged(s->path, e, "regrow %u is from bucket %u to %u", i,
 				t->regrows[i].from, t->regrows[i].to);
 	for (uint32_t i = 0; i < t->n_chains; i++)
 		if (t->chains[i].origin >= t->n_buckets ||
 			t->chains[i].size_class >= HT_SIZE_CLASSES)
-			return damaged(
+			return source_damaged(
 				s->path, e, "chain %u starts in bucket %u", i, t->chains[i].origin);
 	return 0;
 }
@@ -733,7 +407,7 @@ static int check_marks(const struct tally *t, const struct source *s, struct err
 {
 	for (uint32_t i = 0; i < t->n_marks; i++)
 		if (t->marks[i].name >= t->strings_bytes || t->marks[i].numbers >= t->strings_bytes)
-			return damaged(s->path, e, "mark %u has no name or numbers", i);
+			return source_damaged(s->path, e, "mark %u has no name or numbers", i);
 	return 0;
 }
 
@@ -741,12 +415,12 @@ static int load_contents(struct tally *t, const struct source *s, struct error *
 {
 	uint32_t n = t->header.n_contents;
 
-	if (!(t->contents = section_load(s, HT_SEC_CONTENTS, n, e)))
+	if (!(t->contents = source_load(s, HT_SEC_CONTENTS, n, e)))
 		return -1;
 	for (uint32_t i = 1; i < n; i++)
 		if (t->contents[i].bucket >= t->n_buckets)
-			return damaged(s->path, e, "content %u is of bucket %u", i,
-				t->contents[i].bucket);
+			return source_damaged(
+				s->path, e, "content %u is of bucket %u", i, t->contents[i].bucket);
 	/* row 0 is not used; in memory there is none */
 	t->n_contents = n ? n - 1 : 0;
 	memmove(t->contents, t->contents + 1, t->n_contents * sizeof(*t->contents));
@@ -758,7 +432,7 @@ static int load_contents(struct tally *t, const struct source *s, struct error *
 static int load_snapshot(struct ht_snapshot *newest, const struct source *s, struct error *e)
 {
 	uint64_t n = s->section_bytes[HT_SEC_SNAPSHOTS] / sizeof(*newest);
-	struct ht_snapshot *all = section_load(s, HT_SEC_SNAPSHOTS, n, e);
+	struct ht_snapshot *all = source_load(s, HT_SEC_SNAPSHOTS, n, e);
 
 	if (!all)
 		return -1;
@@ -778,11 +452,12 @@ static int load_locality(struct tally *t, const struct source *s, bool *moved, s
 	if (load_snapshot(shot, s, e) < 0)
 		return -1;
 	uint64_t last = shot->n_rows ? shot->first + (uint64_t)(shot->n_rows - 1) * shot->step : 0;
-	if (shot->number && (!shot->step || !shot->every || !shot->n_rows ||
-				    last >= s->section_bytes[HT_SEC_LOCALITY] / sizeof(*t->locality)))
-		return damaged(s->path, e, "snapshot %llu has %u rows",
+	if (shot->number &&
+		(!shot->step || !shot->every || !shot->n_rows ||
+			last >= s->section_bytes[HT_SEC_LOCALITY] / sizeof(*t->locality)))
+		return source_damaged(s->path, e, "snapshot %llu has %u rows",
 			(unsigned long long)shot->number, shot->n_rows);
-	t->locality = section_load(s, HT_SEC_LOCALITY, shot->number ? last + 1 : 0, e);
+	t->locality = source_load(s, HT_SEC_LOCALITY, shot->number ? last + 1 : 0, e);
 	if (!t->locality || load_snapshot(&now, s, e) < 0)
 		return -1;
 	*moved = now.number != shot->number;
@@ -792,7 +467,8 @@ static int load_locality(struct tally *t, const struct source *s, bool *moved, s
 		struct ht_locality row = t->locality[shot->first + (uint64_t)i * shot->step],
 				   *before = t->n_locality ? &t->locality[t->n_locality - 1] : NULL;
 		if (row.page >= shot->pages || (before && row.page < before->page))
-			return damaged(s->path, e, "row %u of its snapshot is of page %u", i, row.page);
+			return source_damaged(
+				s->path, e, "row %u of its snapshot is of page %u", i, row.page);
 		/* made after the count was taken */
 		if (row.bucket < t->n_buckets)
 			t->locality[t->n_locality++] = row;
@@ -806,19 +482,19 @@ static int check_names(const struct tally *t, const struct source *s, struct err
 		const struct ht_function *f = &t->functions[i];
 		if (f->name >= t->names_bytes || f->file >= t->names_bytes ||
 			f->module >= t->n_modules)
-			return damaged(s->path, e, "function %u has no name or module", i);
+			return source_damaged(s->path, e, "function %u has no name or module", i);
 	}
 	for (uint32_t i = 0; i < t->n_frames; i++)
 		if (t->frames[i].function >= t->n_functions)
-			return damaged(s->path, e, "frame %u has no function", i);
+			return source_damaged(s->path, e, "frame %u has no function", i);
 	for (uint32_t i = 0; i < t->n_locations; i++) {
 		const struct ht_location *l = &t->locations[i], *before = l - 1;
 		if (l->module >= t->n_modules || l->n_frames == 0 ||
 			l->first_frame >= t->n_frames || l->n_frames > t->n_frames - l->first_frame)
-			return damaged(s->path, e, "location %u has no module or frames", i);
+			return source_damaged(s->path, e, "location %u has no module or frames", i);
 		if (i && (l->module < before->module ||
 				 (l->module == before->module && l->offset <= before->offset)))
-			return damaged(s->path, e, "its locations are not sorted");
+			return source_damaged(s->path, e, "its locations are not sorted");
 	}
 	return 0;
 }
@@ -832,18 +508,18 @@ static int load_names(struct tally *t, const struct source *s, struct error *e)
 	for (uint32_t i = HT_SEC_FUNCTIONS; i <= HT_SEC_LOCATIONS; i++) {
 		/* fits: at least 8 bytes a record */
 		if (s->section_bytes[i] > SECTION_MAX_BYTES)
-			return damaged(
-				s->path, e, "its %s are larger than 4 GiB", sections[i].name);
-		n[i] = (uint32_t)(s->section_bytes[i] / sections[i].record_bytes);
+			return source_damaged(s->path, e, "its %s are larger than 4 GiB",
+				source_sections[i].name);
+		n[i] = (uint32_t)(s->section_bytes[i] / source_sections[i].record_bytes);
 	}
 	t->names_bytes = s->section_bytes[HT_SEC_NAMES];
 	t->n_functions = n[HT_SEC_FUNCTIONS];
 	t->n_frames = n[HT_SEC_FRAMES];
 	t->n_locations = n[HT_SEC_LOCATIONS];
-	if (!(t->names = section_load(s, HT_SEC_NAMES, t->names_bytes, e)) ||
-		!(t->functions = section_load(s, HT_SEC_FUNCTIONS, t->n_functions, e)) ||
-		!(t->frames = section_load(s, HT_SEC_FRAMES, t->n_frames, e)) ||
-		!(t->locations = section_load(s, HT_SEC_LOCATIONS, t->n_locations, e)) ||
+	if (!(t->names = source_load(s, HT_SEC_NAMES, t->names_bytes, e)) ||
+		!(t->functions = source_load(s, HT_SEC_FUNCTIONS, t->n_functions, e)) ||
+		!(t->frames = source_load(s, HT_SEC_FRAMES, t->n_frames, e)) ||
+		!(t->locations = source_load(s, HT_SEC_LOCATIONS, t->n_locations, e)) ||
 		check_blob(s, t->names, &t->names_bytes, "names", e) < 0)
 		return -1;
 	return check_names(t, s, e);
@@ -863,19 +539,19 @@ static int load(struct tally *t, const struct source *s, bool *moved, struct err
 	t->n_points = h->n_points;
 	t->n_marks = h->n_marks;
 	if (h->n_marks > HT_MAX_MARKS)
-		return damaged(s->path, e, "it claims %u marks", h->n_marks);
+		return source_damaged(s->path, e, "it claims %u marks", h->n_marks);
 	if (h->n_points > HT_TIMELINE_POINTS || h->peak_stamp >> 40)
-		return damaged(s->path, e, "%u points on its timeline, peak stamp %llu",
+		return source_damaged(s->path, e, "%u points on its timeline, peak stamp %llu",
 			h->n_points, (unsigned long long)h->peak_stamp);
-	if (!(t->strings = section_load(s, HT_SEC_STRINGS, t->strings_bytes, e)) ||
-		!(t->modules = section_load(s, HT_SEC_MODULES, t->n_modules, e)) ||
-		!(t->sites = section_load(s, HT_SEC_SITES, t->n_sites, e)) ||
-		!(t->buckets = section_load(s, HT_SEC_BUCKETS, t->n_buckets, e)) ||
-		!(t->regrows = section_load(s, HT_SEC_REGROWS, t->n_regrows, e)) ||
-		!(t->chains = section_load(s, HT_SEC_CHAINS, t->n_chains, e)) ||
-		!(t->threads = section_load(s, HT_SEC_THREADS, t->n_threads, e)) ||
-		!(t->points = section_load(s, HT_SEC_TIMELINE, t->n_points, e)) ||
-		!(t->marks = section_load(s, HT_SEC_MARKS, t->n_marks, e)))
+	if (!(t->strings = source_load(s, HT_SEC_STRINGS, t->strings_bytes, e)) ||
+		!(t->modules = source_load(s, HT_SEC_MODULES, t->n_modules, e)) ||
+		!(t->sites = source_load(s, HT_SEC_SITES, t->n_sites, e)) ||
+		!(t->buckets = source_load(s, HT_SEC_BUCKETS, t->n_buckets, e)) ||
+		!(t->regrows = source_load(s, HT_SEC_REGROWS, t->n_regrows, e)) ||
+		!(t->chains = source_load(s, HT_SEC_CHAINS, t->n_chains, e)) ||
+		!(t->threads = source_load(s, HT_SEC_THREADS, t->n_threads, e)) ||
+		!(t->points = source_load(s, HT_SEC_TIMELINE, t->n_points, e)) ||
+		!(t->marks = source_load(s, HT_SEC_MARKS, t->n_marks, e)))
 		return -1;
 	/* a process killed at its very start may have no root yet; a zero record is one */
 	h->n_modules = t->n_modules += !t->n_modules;
@@ -889,7 +565,7 @@ static int load(struct tally *t, const struct source *s, bool *moved, struct err
 	h->strings_bytes = t->strings_bytes;
 	if (h->program >= t->strings_bytes || h->exe >= t->strings_bytes ||
 		h->command >= t->strings_bytes || h->cwd >= t->strings_bytes)
-		return damaged(s->path, e, "its header names strings that do not exist");
+		return source_damaged(s->path, e, "its header names strings that do not exist");
 	if (check_modules(t, s, e) < 0 || check_sites(t, s, e) < 0 || check_buckets(t, s, e) < 0 ||
 		check_marks(t, s, e) < 0 || load_counters(t, s, e) < 0 ||
 		load_contents(t, s, e) < 0 || load_locality(t, s, moved, e) < 0 ||
@@ -917,9 +593,10 @@ int tally_read(struct tally *t, const char *path, struct error *e)
 		if (rc == 0)
 			rc = load(t, &s, &moved, e);
 		if (rc == 0 && !(t->path = strdup(path)))
-			rc = no_memory(path, e);
+			rc = source_no_memory(path, e);
 		/* points and history rows belong together: read again when they were coarsened meanwhile */
-		moved |= rc == 0 && generation != __atomic_load_n(&s.live->point_generation, __ATOMIC_ACQUIRE);
+		moved |= rc == 0 &&
+			 generation != __atomic_load_n(&s.live->point_generation, __ATOMIC_ACQUIRE);
 		source_close(&s);
 		if (rc < 0 || (moved && i + 1 < COARSENING_TRIES))
 			tally_release(t);

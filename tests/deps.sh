@@ -20,7 +20,8 @@ if [ "$1" != build ]; then
 	command -v npm >/dev/null 2>&1 || wanted="$wanted nodejs npm"
 fi
 if [ "$1" = test ]; then
-	command -v rustc >/dev/null 2>&1 || wanted="$wanted rustc"
+	# Debian 12's rustc is from 2022; published bindings are made with later ones.
+	command -v rustc >/dev/null 2>&1 || wanted="$wanted rustc-web"
 fi
 
 missing=

@@ -80,6 +80,7 @@ struct finding {
 struct findings {
 	struct finding **rows; /* worst first */
 	uint32_t n;
+	const char *phase; /* they are of what this phase allocated; NULL: of the whole run */
 
 	/* private */
 	const struct pattern *pattern; /* at work */
@@ -110,6 +111,15 @@ const struct pattern *pattern_named(const char *name);
 int patterns_find(struct findings *out, const struct evidence *v, const struct catalog *c,
 	const struct pattern *only, double min_score, struct error *e);
 void findings_release(struct findings *fs);
+
+/*
+ * Keeps what the phase of that name allocated: a finding saves there as large a share as its group allocated there, and
+ * gets a figure phase_share of that; its other figures stay those of the run. Ranks anew and drops scores below
+ * min_score. 0, or -1 for a phase that is not there or without memory; fs is to be released either way. The name must
+ * outlive *fs.
+ */
+int findings_of_phase(struct findings *fs, const struct evidence *v, const char *name,
+	double min_score, struct error *e);
 
 /*
  * The rank. A byte less at the peak counts 1, a nanosecond of allocator time saved counts 1 (1 ms weighs as 1 MB).

@@ -260,11 +260,28 @@ double findings_score(const struct saving *s)
 	return (double)s->peak_bytes + (double)s->time_ns;
 }
 
+/* Worst first, without those below the score. */
+static void rank(struct findings *fs, double min_score)
+{
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < fs->n; i++) {
+		if (fs->rows[i]->score >= min_score) {
+			fs->rows[kept++] = fs->rows[i];
+			continue;
+		}
+		finding_free(fs->rows[i]);
+		free(fs->rows[i]);
+	}
+	fs->n = kept;
+	if (kept)
+		qsort(fs->rows, kept, sizeof(*fs->rows), worst_first);
+}
+
 int patterns_find(struct findings *out, const struct evidence *v, const struct catalog *c,
 	const struct pattern *only, double min_score, struct error *e)
 {
 	double limits[PATTERN_LIMITS];
-	uint32_t kept = 0;
 
 	*out = (struct findings){0};
 	for (const struct pattern *const *p = patterns; *p; p++) {
@@ -282,21 +299,51 @@ int patterns_find(struct findings *out, const struct evidence *v, const struct c
 		error_set(e, "out of memory for the findings");
 		goto failed;
 	}
-	for (uint32_t i = 0; i < out->n; i++) {
-		if (out->rows[i]->score >= min_score) {
-			out->rows[kept++] = out->rows[i];
-			continue;
-		}
-		finding_free(out->rows[i]);
-		free(out->rows[i]);
-	}
-	out->n = kept;
-	if (out->n)
-		qsort(out->rows, out->n, sizeof(*out->rows), worst_first);
+	rank(out, min_score);
 	return 0;
 failed:
 	findings_release(out);
 	return -1;
+}
+
+/* Of the group's fresh allocations, those in phases of this name. */
+static double phase_share(const struct evidence *v, const struct group *g, const char *name)
+{
+	double there = 0, all = (double)g->totals.allocs;
+
+	for (uint32_t i = 0; i < v->phases.n; i++) {
+		if (strcmp(v->phases.all[i].name, name))
+			continue;
+		for (uint32_t k = 0; k < g->n_buckets; k++) {
+			struct totals x;
+			phases_bucket(&v->phases, i, v->bucket_order[g->first_bucket + k], &x);
+			there += (double)x.allocs;
+		}
+	}
+	return all > 0 ? (there < all ? there / all : 1) : 0;
+}
+
+int findings_of_phase(struct findings *fs, const struct evidence *v, const char *name,
+	double min_score, struct error *e)
+{
+	if (phases_find(&v->phases, name, e) < 0)
+		return -1;
+	fs->phase = name;
+	for (uint32_t i = 0; i < fs->n; i++) {
+		struct finding *f = fs->rows[i];
+		struct saving *s = &f->saving;
+		double share = phase_share(v, f->group, name);
+		s->peak_bytes = (uint64_t)((double)s->peak_bytes * share + 0.5);
+		s->allocs = (uint64_t)((double)s->allocs * share + 0.5);
+		s->copied_bytes = (uint64_t)((double)s->copied_bytes * share + 0.5);
+		s->time_ns = (uint64_t)((double)s->time_ns * share + 0.5);
+		f->score = findings_score(s) > 0 ? findings_score(s) : -1; /* nothing to save */
+		finding_figure(fs, f, "phase_share",
+			"of its allocations in this phase, and so of the saving", UNIT_SHARE,
+			share);
+	}
+	rank(fs, min_score > 0 ? min_score : 0);
+	return fs->bad ? error_set(e, "out of memory for the findings") : 0;
 }
 
 void findings_release(struct findings *fs)

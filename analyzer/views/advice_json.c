@@ -160,7 +160,7 @@ int advice_json_write(
 	int bad = put(o, "format", json_string("heaptally-advice")) |
 		  put(o, "version", json_integer(ADVICE_JSON_VERSION)) |
 		  put(o, "tally", text(v->profile->tally->path)) |
-		  put(o, "findings", advice_json(fs, v));
+		  put(o, "phase", text(fs->phase)) | put(o, "findings", advice_json(fs, v));
 
 	if (bad) {
 		json_decref(o);

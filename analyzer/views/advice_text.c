@@ -208,10 +208,16 @@ int advice_text_write(FILE *out, const struct findings *fs, const struct evidenc
 {
 	struct view w = {out, v, columns < ADVICE_COLUMNS ? ADVICE_COLUMNS : columns, style};
 
+	char *phase = fs->phase ? utf8_clean(fs->phase, SAID_BYTES) : NULL;
+
 	if (fs->n)
-		fprintf(out, "%u finding%s, worst first\n", fs->n, fs->n == 1 ? "" : "s");
+		fprintf(out, "%u finding%s", fs->n, fs->n == 1 ? "" : "s");
 	else
-		fputs("no findings\n", out);
+		fputs("no findings", out);
+	if (phase)
+		fprintf(out, " in what the phase %s allocated", phase);
+	fputs(fs->n ? ", worst first\n" : "\n", out);
+	free(phase);
 	for (uint32_t i = 0; i < fs->n; i++)
 		put_finding(&w, fs->rows[i], i + 1);
 	if (fflush(out) || ferror(out))

@@ -6,6 +6,7 @@
 
 #include "figures.h"
 #include "inventory_view.h"
+#include "lines.h"
 #include "utf8.h"
 
 #define VERDICT_AT 13 /* columns before the words */
@@ -75,8 +76,7 @@ int claims_text_write(FILE *out, const struct claims *cs, const struct evidence 
 	for (uint32_t i = 0; i < cs->n; i++) {
 		if (strcmp(section, cs->rows[i].claim->section)) {
 			section = cs->rows[i].claim->section;
-			fprintf(out, "\n%s%s%s\n", style ? "\033[1m" : "", section,
-				style ? "\033[0m" : "");
+			line_heading(out, style, section);
 		}
 		put_claim(out, &cs->rows[i], columns);
 	}

@@ -5,15 +5,11 @@
 
 #include "figures.h"
 #include "inventory_view.h"
+#include "lines.h"
 #include "utf8.h"
 
 #define NAME_MAX_BYTES (64u << 10)
 #define TYPE_AT        39 /* columns before a type's name */
-
-static void heading(FILE *out, bool style, const char *text)
-{
-	fprintf(out, "\n%s%s%s\n", style ? "\033[1m" : "", text, style ? "\033[0m" : "");
-}
 
 static void structures_write(FILE *out, const struct inventory *t, bool style, uint32_t top)
 {
@@ -22,7 +18,7 @@ static void structures_write(FILE *out, const struct inventory *t, bool style, u
 
 	if (!t->n_structures)
 		return;
-	heading(out, style, "Data structures by peak: as the catalog knows them");
+	line_heading(out, style, "Data structures by peak: as the catalog knows them");
 	fprintf(out, "%9s %6s %8s  %8s  %-24s %s\n", "peak", "share", "count", "per item",
 		"structure", "category");
 	for (uint32_t i = 0; i < t->n_structures && i < top; i++) {
@@ -46,7 +42,7 @@ static void categories_write(FILE *out, const struct inventory *t, bool style)
 
 	if (t->n_categories < 2)
 		return;
-	heading(out, style, "Categories by peak");
+	line_heading(out, style, "Categories by peak");
 	fprintf(out, "%9s %6s %8s   %s\n", "peak", "share", "blocks", "category");
 	for (uint32_t i = 0; i < t->n_categories; i++) {
 		const struct category *c = &t->categories[i];
@@ -90,7 +86,8 @@ static void types_write(
 
 	if (!t->n_types)
 		return;
-	heading(out, style, "Types by peak: sizes as their blocks tell them; of a map, its entry");
+	line_heading(
+		out, style, "Types by peak: sizes as their blocks tell them; of a map, its entry");
 	fprintf(out, "%9s %8s  %8s %8s  %s\n", "peak", "count", "size", "padding", "type");
 	for (uint32_t i = 0; i < t->n_types && i < top; i++) {
 		const struct type_size *x = &t->types[i];

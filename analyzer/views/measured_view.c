@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "figures.h"
-#include "utf8.h"
+#include "lines.h"
 
 #define TIME_NAME_AT    43
 #define SCATTER_NAME_AT 45
@@ -29,23 +29,6 @@ static const char *duration(char *out, double ns)
 	return out;
 }
 
-static void heading(FILE *out, bool style, const char *text)
-{
-	fprintf(out, "\n%s%s%s\n", style ? "\033[1m" : "", text, style ? "\033[0m" : "");
-}
-
-static void put_name(FILE *out, const char *name, unsigned columns)
-{
-	char brief[512];
-
-	if (name[utf8_fit(name, columns)]) {
-		rust_name_short(
-			brief, columns + 1 < sizeof(brief) ? columns + 1 : sizeof(brief), name);
-		name = brief;
-	}
-	fprintf(out, "%.*s\n", (int)utf8_fit(name, columns), name);
-}
-
 static void put_times(FILE *out, const struct measured_time *rows, uint32_t n, const char *what,
 	unsigned columns, uint32_t top)
 {
@@ -60,7 +43,8 @@ static void put_times(FILE *out, const struct measured_time *rows, uint32_t n, c
 		fprintf(out, "  %7s  %6s  %5s  %7s  %7s  ", duration(a, t->ns),
 			relative(b, t->error_ns, t->ns), figure_share(c, t->share),
 			figure_count(d, t->calls), duration(f, t->ns / (double)t->calls));
-		put_name(out, t->name, columns - TIME_NAME_AT);
+		line_name(out, t->name, columns - TIME_NAME_AT);
+		fputc('\n', out);
 	}
 }
 
@@ -71,7 +55,7 @@ static void text_times(
 
 	if (m->time.timed < MEASURED_TIMED || !(m->time.ns > 0))
 		return;
-	heading(out, style, "Time in the allocator: about one call in 1,000 was timed");
+	line_heading(out, style, "Time in the allocator: about one call in 1,000 was timed");
 	fprintf(out, "  %s %s, %s of CPU time; %s calls timed", duration(a, m->time.ns),
 		relative(b, m->time.error_ns, m->time.ns), figure_share(c, m->time.share),
 		figure_exact((char[FIGURE_SIZE]){0}, m->time.timed));
@@ -88,7 +72,7 @@ static void text_scatter(
 
 	if (!m->snapshot.number || !w->bytes)
 		return;
-	heading(out, style, "Locality: pages that blocks smaller than a page lie on");
+	line_heading(out, style, "Locality: pages that blocks smaller than a page lie on");
 	fprintf(out, "  looked at %s pages, one in %u, with %s live at %s\n",
 		figure_exact(a, w->sampled_pages), m->snapshot.every,
 		figure_bytes(b, m->snapshot.live_bytes), figure_time(c, m->snapshot_ns));
@@ -105,7 +89,8 @@ static void text_scatter(
 			figure_count(c, s->pages),
 			figure_count(d, (s->bytes + HT_PAGE_BYTES - 1) / HT_PAGE_BYTES),
 			figure_count(f, s->blocks));
-		put_name(out, s->name, columns - SCATTER_NAME_AT);
+		line_name(out, s->name, columns - SCATTER_NAME_AT);
+		fputc('\n', out);
 	}
 }
 

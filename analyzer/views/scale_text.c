@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../rust.h"
 #include "figures.h"
+#include "lines.h"
 #include "text.h"
 #include "utf8.h"
 
@@ -62,21 +62,11 @@ static const char *band(char *out, const struct projection *p)
 
 static void put_name(FILE *out, const char *name, unsigned columns)
 {
-	char brief[512], *clean = utf8_clean(name, 4096);
+	char *clean = utf8_clean(name, 4096);
 
-	if (clean && clean[utf8_fit(clean, columns)])
-		rust_name_short(
-			brief, columns + 1 < sizeof(brief) ? columns + 1 : sizeof(brief), clean);
-	else
-		snprintf(brief, sizeof(brief), "%s", clean ? clean : "?");
-	fwrite(brief, 1, utf8_fit(brief, columns), out);
+	line_name(out, clean ? clean : "?", columns);
 	fputc('\n', out);
 	free(clean);
-}
-
-static void heading(FILE *out, bool style, const char *title)
-{
-	fprintf(out, "\n%s%s%s\n", style ? "\033[1m" : "", title, style ? "\033[0m" : "");
 }
 
 static void put_runs(FILE *out, const struct scale *s)
@@ -182,21 +172,21 @@ int scale_text(FILE *out, const struct scale *s, double project, unsigned column
 
 	fprintf(out, "%sRuns%s\n", style ? "\033[1m" : "", style ? "\033[0m" : "");
 	put_runs(out, s);
-	heading(out, style, "Super-linear sites");
+	line_heading(out, style, "Super-linear sites");
 	put_sites(out, lines, s->n_rows, s, project, whole, columns);
 	bool any = false;
 	for (size_t i = 0; i < s->n_rows; i++)
 		any |= s->rows[i].kind == SCALE_STRUCTURE;
 	if (any) {
 		snprintf(title, sizeof(title), "Data structures at %.0f", project);
-		heading(out, style, title);
+		line_heading(out, style, title);
 		put_structures(out, lines, s->n_rows, s, whole, columns);
 	}
 	snprintf(title, sizeof(title), "Categories at %.0f", project);
-	heading(out, style, title);
+	line_heading(out, style, title);
 	put_categories(out, lines, s->n_rows, whole, columns);
 	snprintf(title, sizeof(title), "In all at %.0f", project);
-	heading(out, style, title);
+	line_heading(out, style, title);
 	fprintf(out, "  peak of the heap  %8s  %s to %s, %s\n", bytes_of(a, peak.value),
 		bytes_of(b, peak.low), bytes_of(c, peak.high), growth_name(peak.fit.growth));
 	fprintf(out, "  resident memory   %8s  %s to %s, %s\n", bytes_of(a, rss.value),

@@ -13,14 +13,14 @@
 #include "advice.h"
 #include "figures.h"
 #include "inventory_view.h"
+#include "lines.h"
 #include "measured_view.h"
 #include "phase_view.h"
-#include "utf8.h"
 
 #define SPARK_COLUMNS     60
 #define BAR_COLUMNS       30
 #define FINDINGS          5
-#define INVENTORY_ROWS 10
+#define INVENTORY_ROWS    10
 #define MEASURED_ROWS     5
 #define MAPPED_ROWS       4
 #define NAME_AT           36 /* where put_figures leaves the cursor */
@@ -42,59 +42,6 @@ static void dim(const struct text *t, bool on)
 		fputs(on ? "\033[2m" : "\033[0m", t->out);
 }
 
-static void heading(const struct text *t, const char *title)
-{
-	fprintf(t->out, "\n%s%s%s\n", t->style ? "\033[1m" : "", title, t->style ? "\033[0m" : "");
-}
-
-/* Columns that clean text takes, as utf8_fit counts them. */
-static unsigned width(const char *clean)
-{
-	unsigned n = 0;
-
-	while (clean[utf8_fit(clean, n)])
-		n++;
-	return n;
-}
-
-/* As much of clean text as fits in `columns`, "…" where it was cut. Returns the columns used. */
-static unsigned put_cut(const struct text *t, const char *clean, unsigned columns)
-{
-	if (!clean[utf8_fit(clean, columns)]) {
-		fputs(clean, t->out);
-		return width(clean);
-	}
-	fprintf(t->out, "%.*s…", (int)utf8_fit(clean, columns - 1), clean);
-	return columns;
-}
-
-/* The full name where it fits, else shortened the Rust way, and by force when that is not enough. */
-static unsigned put_name(const struct text *t, const char *name, unsigned columns)
-{
-	char brief[512];
-
-	if (!name[utf8_fit(name, columns)])
-		return put_cut(t, name, columns);
-	rust_name_short(brief, columns + 1 < sizeof(brief) ? columns + 1 : sizeof(brief), name);
-	return put_cut(t, brief, columns);
-}
-
-/* Words of clean text on lines of their own, from column `at` (where the cursor is) to the right edge. */
-static void put_wrapped(const struct text *t, const char *clean, unsigned at)
-{
-	unsigned room = t->columns - at;
-
-	while (clean[utf8_fit(clean, room)]) {
-		size_t n = utf8_fit(clean, room), space = n;
-		while (space && clean[space] != ' ')
-			space--;
-		n = space ? space : n;
-		fprintf(t->out, "%.*s\n%*s", (int)n, clean, (int)at, "");
-		clean += n + (clean[n] == ' ');
-	}
-	fprintf(t->out, "%s\n", clean);
-}
-
 __attribute__((format(printf, 3, 4))) static void put_field(
 	const struct text *t, const char *label, const char *format, ...)
 {
@@ -107,7 +54,7 @@ __attribute__((format(printf, 3, 4))) static void put_field(
 	if (n < 0)
 		return;
 	fprintf(t->out, "  %-12s ", label);
-	put_wrapped(t, value, 15);
+	line_wrapped(t->out, value, 15, t->columns);
 	free(value);
 }
 
@@ -122,7 +69,7 @@ static void put_summary(const struct text *t, const struct report *r)
 	put_field(t, "program", "%s, pid %u%s%s", s->program, s->pid,
 		s->generation ? ", forked" : "", end);
 	fprintf(t->out, "  %-12s ", "command");
-	put_cut(t, s->command, t->columns - 15);
+	line_cut(t->out, s->command, t->columns - 15);
 	fputc('\n', t->out);
 	put_field(t, "time", "%s wall, %s CPU, %s thread%s", figure_time(a, s->wall_ns),
 		figure_time(b, s->cpu_ns), figure_exact(c, s->threads), s->threads == 1 ? "" : "s");
@@ -148,10 +95,10 @@ static void put_notes(const struct text *t, const struct report *r)
 {
 	if (!r->n_notes)
 		return;
-	heading(t, "Notable");
+	line_heading(t->out, t->style, "Notable");
 	for (uint32_t i = 0; i < r->n_notes; i++) {
 		fputs("  - ", t->out);
-		put_wrapped(t, r->notes[i].text, 4);
+		line_wrapped(t->out, r->notes[i].text, 4, t->columns);
 	}
 }
 
@@ -194,17 +141,17 @@ static void put_context(const struct text *t, const struct report_blame *row)
 	dim(t, true);
 	if (row->inner) {
 		fputs("via ", t->out);
-		room -= 5 + put_name(t, row->inner, at ? CONTEXT_VIA : CONTEXT_VIA_ALONE);
+		room -= 5 + line_name(t->out, row->inner, at ? CONTEXT_VIA : CONTEXT_VIA_ALONE);
 		fputs(at || row->caller ? " " : "", t->out);
 	}
 	if (at) {
 		fputs("at ", t->out);
-		room -= 4 + put_cut(t, at, CONTEXT_FILE);
+		room -= 4 + line_cut(t->out, at, CONTEXT_FILE);
 		fputs(row->caller ? " " : "", t->out);
 	}
 	if (row->caller) {
 		fputs("from ", t->out);
-		put_name(t, row->caller, room - 5);
+		line_name(t->out, row->caller, room - 5);
 	}
 	dim(t, false);
 	fputc('\n', t->out);
@@ -222,7 +169,7 @@ static void put_blames(const struct text *t, const struct report *r)
 		[METRIC_LEAKED] = "Functions by leaked: who allocated what was live at the end",
 	};
 
-	heading(t, titles[r->by]);
+	line_heading(t->out, t->style, titles[r->by]);
 	if (!r->n_blames) {
 		fputs("  none\n", t->out);
 		return;
@@ -230,7 +177,7 @@ static void put_blames(const struct text *t, const struct report *r)
 	put_columns(t, r, "function");
 	for (uint32_t i = 0; i < r->n_blames; i++) {
 		put_figures(t, r, &r->blames[i].figures);
-		put_name(t, r->blames[i].name, t->columns - NAME_AT);
+		line_name(t->out, r->blames[i].name, t->columns - NAME_AT);
 		fputc('\n', t->out);
 		put_context(t, &r->blames[i]);
 	}
@@ -244,12 +191,12 @@ static void put_crates(const struct text *t, const struct report *r)
 {
 	if (!r->n_crates)
 		return;
-	heading(t, "Crates (C and C++: namespaces, modules)");
+	line_heading(t->out, t->style, "Crates (C and C++: namespaces, modules)");
 	put_columns(t, r, "crate");
 	for (uint32_t i = 0; i < r->n_crates; i++) {
 		const struct report_crate *row = &r->crates[i];
 		put_figures(t, r, &row->figures);
-		put_cut(t, row->name, t->columns - NAME_AT - (unsigned)strlen(" (plumbing)"));
+		line_cut(t->out, row->name, t->columns - NAME_AT - (unsigned)strlen(" (plumbing)"));
 		fputs(row->plumbing ? " (plumbing)\n" : "\n", t->out);
 	}
 	if (r->n_more_crates) {
@@ -319,7 +266,7 @@ static void put_mapped(const struct text *t, const struct report *r)
 	for (unsigned i = 0; i < n && best[i]->map_bytes; i++) {
 		int at = fprintf(t->out, "  %-12s %s over the run by ", i ? "" : "mapped",
 			figure_bytes(a, best[i]->map_bytes));
-		put_cut(t, best[i]->name, t->columns - (unsigned)(at > 0 ? at : 0));
+		line_cut(t->out, best[i]->name, t->columns - (unsigned)(at > 0 ? at : 0));
 		fputc('\n', t->out);
 	}
 }
@@ -330,7 +277,7 @@ static void put_memory(const struct text *t, const struct report *r)
 	const struct report_point *p = &m->at_peak;
 	char a[FIGURE_SIZE], b[FIGURE_SIZE], c[FIGURE_SIZE];
 
-	heading(t, "Memory: RSS against heap");
+	line_heading(t->out, t->style, "Memory: RSS against heap");
 	if (!m->n_points) {
 		fputs("  no timeline: the run was too short for one\n", t->out);
 		return;
@@ -358,7 +305,8 @@ static void put_kernel(const struct text *t, const struct report *r)
 
 	if (!m->n_points || !run->cpu_ns)
 		return;
-	put_field(t, "kernel", "%s of %s CPU (%s) in %s page faults, %s of them from disk, and calls",
+	put_field(t, "kernel",
+		"%s of %s CPU (%s) in %s page faults, %s of them from disk, and calls",
 		figure_time(a, run->sys_ns), figure_time(b, run->cpu_ns),
 		figure_share(c, (double)run->sys_ns / (double)run->cpu_ns),
 		figure_count(d, run->minor_faults + run->major_faults),
@@ -399,7 +347,7 @@ static void put_sizes(const struct text *t, const struct report *r)
 
 	if (!r->n_sizes)
 		return;
-	heading(t, "Sizes of requests");
+	line_heading(t->out, t->style, "Sizes of requests");
 	fprintf(t->out, "  %-10s  %7s  %7s  %7s  share of %s\n", "size", "count", "bytes", "peak",
 		profile_metric_name(r->by));
 	for (uint32_t i = 0; i < r->n_sizes; i++)
@@ -422,12 +370,12 @@ static void put_sizes(const struct text *t, const struct report *r)
 
 static void put_threads(const struct text *t, const struct report *r)
 {
-	char a[FIGURE_SIZE], b[FIGURE_SIZE], c[FIGURE_SIZE], d[FIGURE_SIZE],
-		f[FIGURE_SIZE], g[FIGURE_SIZE];
+	char a[FIGURE_SIZE], b[FIGURE_SIZE], c[FIGURE_SIZE], d[FIGURE_SIZE], f[FIGURE_SIZE],
+		g[FIGURE_SIZE];
 
 	if (!r->n_threads)
 		return;
-	heading(t, "Threads by name");
+	line_heading(t->out, t->style, "Threads by name");
 	fprintf(t->out, "  %7s  %5s  %8s  %7s  %7s  %7s  thread\n", "allocs", "share", "reallocs",
 		"frees", "bytes", "temp");
 	for (uint32_t i = 0; i < r->n_threads; i++) {
@@ -436,7 +384,7 @@ static void put_threads(const struct text *t, const struct report *r)
 			figure_share(b, row->share), figure_count(c, row->reallocs),
 			figure_count(d, row->frees), figure_bytes(f, row->alloc_bytes),
 			figure_count(g, row->temporary));
-		put_cut(t, row->name, 16);
+		line_cut(t->out, row->name, 16);
 		if (row->threads > 1)
 			fprintf(t->out, " x%s", figure_count(a, row->threads));
 		fputc('\n', t->out);
@@ -452,7 +400,8 @@ static void put_module_facts(const struct text *t, const struct report_module *m
 		fprintf(t->out, "%*snot seen: %s mapped by itself, likely a static allocator\n",
 			CONTEXT_AT, "", figure_bytes(a, m->map_bytes));
 	if (m->refused)
-		fprintf(t->out, "%*sits allocator was left alone: %s\n", CONTEXT_AT, "", m->refused);
+		fprintf(t->out, "%*sits allocator was left alone: %s\n", CONTEXT_AT, "",
+			m->refused);
 	if (m->flags & HT_MODULE_ADOPTED) {
 		fprintf(t->out, "%*sadopted:", CONTEXT_AT, "");
 		for (unsigned k = 0; k < 4; k++)
@@ -468,14 +417,14 @@ static void put_modules(const struct text *t, const struct report *r)
 {
 	char a[FIGURE_SIZE], b[FIGURE_SIZE], c[FIGURE_SIZE];
 
-	heading(t, "Coverage: modules whose allocations were seen");
+	line_heading(t->out, t->style, "Coverage: modules whose allocations were seen");
 	fprintf(t->out, "  %7s  %7s  %7s  module\n", "count", "bytes", "mapped");
 	for (uint32_t i = 0; i < r->n_modules; i++) {
 		const struct report_module *m = &r->modules[i];
 		bool gone = m->flags & HT_MODULE_GONE;
 		fprintf(t->out, "  %7s  %7s  %7s  ", figure_count(a, m->count),
 			figure_bytes(b, m->bytes), figure_bytes(c, m->map_bytes));
-		put_cut(t, m->name, t->columns - MODULE_AT - (gone ? 11 : 0));
+		line_cut(t->out, m->name, t->columns - MODULE_AT - (gone ? 11 : 0));
 		fputs(gone ? " (unloaded)\n" : "\n", t->out);
 		put_module_facts(t, m);
 	}
@@ -488,7 +437,7 @@ static void put_losses(const struct text *t, const struct report *r)
 {
 	char a[FIGURE_SIZE];
 
-	heading(t, "Dropped events and other gaps");
+	line_heading(t->out, t->style, "Dropped events and other gaps");
 	if (!r->n_losses)
 		fputs("  nothing dropped\n", t->out);
 	for (uint32_t i = 0; i < r->n_losses; i++) {
@@ -505,7 +454,7 @@ int text_write(FILE *out, const struct report *r, unsigned columns, bool style, 
 	struct text t = {out, columns < TEXT_COLUMNS ? TEXT_COLUMNS : columns, style};
 
 	fprintf(out, "%s", style ? "\033[1m" : "");
-	put_cut(&t, r->summary.tally, t.columns);
+	line_cut(out, r->summary.tally, t.columns);
 	fprintf(out, "%s\n", style ? "\033[0m" : "");
 	if (r->findings && r->findings->n) {
 		advice_text_brief(out, r->findings, r->evidence, t.columns, style, FINDINGS);
@@ -521,7 +470,7 @@ int text_write(FILE *out, const struct report *r, unsigned columns, bool style, 
 	put_kernel(&t, r);
 	measured_text(out, &r->measured, t.columns, style, MEASURED_ROWS);
 	if (r->phases && r->phases->n > 1) {
-		heading(&t, "Phases");
+		line_heading(out, style, "Phases");
 		phases_text(out, r->phases, t.columns);
 	}
 	put_sizes(&t, r);

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # pair.sh PULL [DIRECTORY]: the releases of rspack before and after a pull, recorded while each builds a project that
-# shows what changed; prints the figure from the two tallies. Everything is put into DIRECTORY.
+# shows what changed; prints how they differ and the figure from the two tallies. Everything is put into DIRECTORY.
 set -eu
 example=$(cd "$(dirname "$0")" && pwd)
 build=${HEAPTALLY_BUILD:-$example/../../build}
@@ -27,7 +27,7 @@ mkdir -p "$directory"
 directory=$(cd "$directory" && pwd)
 rm -rf "$directory/project"
 entry=$("$node" "$example/pairs/generate.mjs" "$pull" "$directory/project" | tail -n 1)
-reports=
+reports= tallies=
 # The report has size classes; how many blocks are of one size to the byte is in the buckets.
 blocks_of() {
 	"$build/tests/dump" --buckets "$2" | awk -v bytes="$1" '
@@ -49,6 +49,7 @@ for version in $versions; do
 	"$heaptally" run -o "$at/tallies" -- "$node" "$example/pairs/build.mjs" "$at" "$entry" "$at/dist"
 	"$heaptally" report --json --top 0 "$at"/tallies/heaptally.node.*.tally >"$at/report.json"
 	reports="$reports $at/report.json"
+	tallies="$tallies $(echo "$at"/tallies/heaptally.node.*.tally)"
 done
 echo
 if [ "$pull" = 7286 ] && [ -x "$build/tests/dump" ]; then
@@ -56,5 +57,8 @@ if [ "$pull" = 7286 ] && [ -x "$build/tests/dump" ]; then
 		echo "blocks of exactly 53248 B in $version: $(blocks_of 53248 "$directory/$version"/tallies/*.tally)"
 	done
 fi
+# shellcheck disable=SC2086
+"$heaptally" diff --top 3 $tallies
+echo
 # shellcheck disable=SC2086
 "$node" "$example/pairs/figure.mjs" "$pull" $reports

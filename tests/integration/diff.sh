@@ -10,12 +10,15 @@ seconds=300
 
 node() { "$example/setup.sh" 2>/dev/null | tail -n 1; }
 
-# record BINDING FILE: the small build as FILE
+# record BINDING FILE [NODE-OPTION…]: the small build as FILE
 record() {
+	local binding=$1 file=$2
+	shift 2
 	mkdir -p run
-	HEAPTALLY_BINDING=$1 "$heaptally" run -o run -- "$node" "$example/build.js" --small --out "$PWD/out" >log 2>&1 ||
+	HEAPTALLY_BINDING=$binding "$heaptally" run -o run -- \
+		"$node" "$@" "$example/build.js" --small --out "$PWD/out" >log 2>&1 ||
 		fail "the build failed: $(tail -n 1 log)"
-	mv run/heaptally.node.*.tally "$2" || fail "there is not one tally"
+	mv run/heaptally.node.*.tally "$file" || fail "there is not one tally"
 	rm -rf run out
 }
 
@@ -36,6 +39,7 @@ same_build() {
 			n=$(rows $((i - 1)).tally $i.tally $by)
 			[ "$n" -eq 0 ] || fail "pair $i $by: $n changes, first $(field rows[0].name) by $(field rows[0].metric)"
 		done
+		[ "$(field verdict)" = null ] || fail "pair $i: $(field verdict)"
 	done
 	"$heaptally" diff 0.tally 10.tally >text || fail "diff failed"
 	grep -q '^Nothing changed beyond what two runs' text || fail "the text says otherwise: $(sed -n 8p text)"
@@ -55,6 +59,30 @@ test_another_binding() {
 	[ "$(field heap.changed)" = false ] || fail "the heap changed"
 	[ "$(field slack.changed)" = true ] || fail "the slack did not change"
 	[[ $(field verdict) == *"live heap did not change"* ]] || fail "no such sentence: $(field verdict)"
+}
+
+# RSS moves, the live heap does not, and the diff says just that.
+rss_alone() {
+	[ "$(rows before.tally after.tally)" -eq 0 ] || fail "a change: $(field rows[0].name)"
+	[ "$(field rss.changed)" = true ] || fail "RSS did not change: $(field rss.before), $(field rss.after)"
+	[ "$(field heap.changed)" = false ] || fail "the heap changed: $(field heap.before), $(field heap.after)"
+	[[ $(field verdict) == "RSS rose by "*" while the live heap did not change: "* ]] || fail "it says: $(field verdict)"
+}
+
+# One build whose allocator takes memory earlier, and in huge pages.
+test_an_allocator_that_takes_more() {
+	grep -q '\[never\]' /sys/kernel/mm/transparent_hugepage/enabled && skip "this system has no huge pages"
+	record debug before.tally
+	MALLOC_TOP_PAD_=268435456 GLIBC_TUNABLES=glibc.malloc.hugetlb=1 record debug after.tally
+	rss_alone
+}
+
+# One build in a process that maps 80 MB beside its heap.
+test_memory_beside_the_heap() {
+	echo 'globalThis.m = new WebAssembly.Memory({ initial: 1280 }); new Uint8Array(m.buffer).fill(1);' >beside.cjs
+	record debug before.tally
+	record debug after.tally --require "$PWD/beside.cjs"
+	rss_alone
 }
 
 # victim COUNT FILE: a program that allocates COUNT blocks of 3,000 bytes

@@ -31,6 +31,9 @@ test_whole_command() {
 	command_on 0 report --phase start raw.tally
 	command_on 0 report --phase start --json raw.tally
 	command_on 2 report --phase nowhere raw.tally
+	command_on 0 advise --phase start raw.tally
+	command_on 0 advise --phase start --json raw.tally
+	command_on 2 advise --phase nowhere raw.tally
 	command_on 0 flame raw.tally -o flame.svg
 	command_on 0 flame --phase start raw.tally -o flame.svg
 	command_on 0 flame raw.tally --folded --all-frames -o folded

@@ -110,7 +110,7 @@ one_in_100000() {
 }
 test_rspack_debug() {
 	rspack_build debug --small
-	one_in_100000 100000
+	one_in_100000 50000
 }
 # Its tables are missing: there the tally says so, and is right up to there.
 test_rspack_release() {

@@ -11,49 +11,7 @@
 #include <unistd.h>
 
 #include "../../analyzer/views/advice.h"
-#include "synth.h"
-
-struct fixture {
-	struct synth synth;
-	struct tally tally;
-	struct profile profile;
-	struct evidence evidence;
-	struct catalog catalog;
-	struct findings findings;
-};
-
-static void fixture_load(struct fixture *f)
-{
-	struct error e = {""};
-
-	cr_assert_eq(catalog_init(&f->catalog, NULL, &e), 0, "%s", e.text);
-	synth_tally(&f->synth, &f->tally);
-	cr_assert_eq(
-		profile_init(&f->profile, &f->tally, f->catalog.plumbing, &e), 0, "%s", e.text);
-	cr_assert_eq(evidence_init(&f->evidence, &f->profile, &e), 0, "%s", e.text);
-	cr_assert_eq(patterns_find(&f->findings, &f->evidence, &f->catalog, NULL, 0, &e), 0, "%s",
-		e.text);
-}
-
-static void fixture_release(struct fixture *f)
-{
-	findings_release(&f->findings);
-	evidence_release(&f->evidence);
-	profile_release(&f->profile);
-	tally_release(&f->tally);
-	synth_release(&f->synth);
-	catalog_release(&f->catalog);
-}
-
-static uint32_t stack(struct synth *s, const char *const *names)
-{
-	uint32_t site = 0;
-
-	for (; *names; names++)
-		site = synth_call(s, site, *names);
-	return site;
-}
-#define STACK(s, ...) stack(s, (const char *const[]){__VA_ARGS__, NULL})
+#include "fixture.h"
 
 static const struct group *group_of(const struct fixture *f, const char *blame)
 {
@@ -68,15 +26,6 @@ static const struct group *group_of(const struct fixture *f, const char *blame)
 	}
 	cr_assert_not_null(found, "%s has no group", blame);
 	return found;
-}
-
-static double figure(const struct finding *f, const char *key)
-{
-	for (uint32_t i = 0; i < f->n_figures; i++)
-		if (!strcmp(f->figures[i].key, key))
-			return f->figures[i].value;
-	cr_assert_fail("no figure %s", key);
-	return 0;
 }
 
 #define GROW "<alloc::raw_vec::RawVec<app::Item>>::grow_one"
@@ -120,22 +69,22 @@ Test(advise, vec_regrowth_by_hand)
 
 	synth_init(&f.synth);
 	grown_vecs(&f.synth, "app::build");
-	fixture_load(&f);
+	fixture_load(&f, NULL);
 	cr_assert_eq(f.findings.n, 1);
 	const struct finding *x = f.findings.rows[0];
 	cr_assert_str_eq(x->pattern->name, "vec-regrowth");
 	cr_assert_str_eq(f.profile.functions[x->group->blame].name, "app::build");
 	cr_assert_str_eq(x->group->element, "app::Item");
 	cr_assert_eq(x->group->container, CONTAINER_VEC);
-	cr_assert_eq(figure(x, "buffers"), 1000);
-	cr_assert_eq(figure(x, "grown"), 900);
-	cr_assert_eq(figure(x, "grows"), 1300);
-	cr_assert_eq(figure(x, "copied_bytes"), 900 * 64 + 400 * 128);
-	cr_assert_eq(figure(x, "final_p50_bytes"), 128);
-	cr_assert_eq(figure(x, "final_p90_bytes"), 256);
-	cr_assert_eq(figure(x, "element_bytes"), 16);
-	cr_assert_eq(figure(x, "capacity_bytes"), 128);
-	cr_assert_eq(figure(x, "waste_bytes"), 6400);
+	cr_assert_eq(fixture_figure(x, "buffers"), 1000);
+	cr_assert_eq(fixture_figure(x, "grown"), 900);
+	cr_assert_eq(fixture_figure(x, "grows"), 1300);
+	cr_assert_eq(fixture_figure(x, "copied_bytes"), 900 * 64 + 400 * 128);
+	cr_assert_eq(fixture_figure(x, "final_p50_bytes"), 128);
+	cr_assert_eq(fixture_figure(x, "final_p90_bytes"), 256);
+	cr_assert_eq(fixture_figure(x, "element_bytes"), 16);
+	cr_assert_eq(fixture_figure(x, "capacity_bytes"), 128);
+	cr_assert_eq(fixture_figure(x, "waste_bytes"), 6400);
 	cr_assert_eq(x->saving.allocs, 900);
 	cr_assert_eq(x->saving.copied_bytes, 57600);
 	cr_assert_eq(x->saving.peak_bytes, 0);
@@ -169,7 +118,7 @@ Test(advise, vec_regrowth_decoys)
 	uint32_t few = synth_bucket(s, STACK(s, "app::few", GROW), 64);
 	synth_alloc(s, few, 0, 999, 64);
 	add_chain(s, few, 128, 999, 999, 999 * 64);
-	fixture_load(&f);
+	fixture_load(&f, NULL);
 	cr_assert_eq(f.findings.n, 0, "%s", f.findings.n ? f.findings.rows[0]->fix_line : "");
 	cr_assert_eq(group_of(&f, "app::shrinks")->all.shrunk, 5000);
 	cr_assert_eq(group_of(&f, "app::shrinks")->all.grows, 0);
@@ -190,9 +139,9 @@ Test(advise, vec_regrowth_of_one_that_lives)
 		.copied_bytes = 1 << 20};
 	synth_alloc(s, b, 0, 1, 64);
 	synth_add(s, HT_SEC_CHAINS, &c);
-	fixture_load(&f);
+	fixture_load(&f, NULL);
 	cr_assert_eq(f.findings.n, 1);
-	cr_assert_eq(figure(f.findings.rows[0], "grows"), 15);
+	cr_assert_eq(fixture_figure(f.findings.rows[0], "grows"), 15);
 	cr_assert_str_eq(f.findings.rows[0]->fix, "exact");
 	/* 2 MiB of 16 bytes */
 	cr_assert_not_null(strstr(f.findings.rows[0]->fix_code, "with_capacity(131072)"));
@@ -220,7 +169,7 @@ Test(advise, without_names)
 		if (i)
 			add_chain(s, b, 128, 2000, 2000, 2000 * 64);
 	}
-	fixture_load(&f);
+	fixture_load(&f, NULL);
 	cr_assert_eq(f.evidence.n_groups, 2);
 	cr_assert_eq(f.findings.n, 1);
 	const struct finding *x = f.findings.rows[0];
@@ -261,7 +210,7 @@ Test(evidence, containers_by_names)
 		snprintf(blame, sizeof(blame), "app::f%zu", i);
 		synth_alloc(s, synth_bucket(s, STACK(s, blame, cases[i].method), 48), 0, i + 1, 48);
 	}
-	fixture_load(&f);
+	fixture_load(&f, NULL);
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
 		snprintf(blame, sizeof(blame), "app::f%zu", i);
 		const struct group *g = group_of(&f, blame);
@@ -293,7 +242,7 @@ Test(evidence, a_group_is_a_statement)
 		site[i] = synth_site(s, up, m, 0x400);
 		synth_alloc(s, synth_bucket(s, site[i], 64u << i), 0, 10, 64u << i);
 	}
-	fixture_load(&f);
+	fixture_load(&f, NULL);
 	cr_assert_eq(f.evidence.n_groups, 2);
 	const struct group *g =
 		&f.evidence.groups[0]; /* 10 * (128 + 256 + 512) at the peak against 640 */
@@ -320,7 +269,7 @@ Test(evidence, clones_are_told_apart)
 	uint32_t plain = STACK(s, "app::makes", "<alloc::vec::Vec<app::Leaf>>::with_capacity");
 	synth_alloc(s, synth_bucket(s, clone, 48), 0, 7, 48);
 	synth_alloc(s, synth_bucket(s, plain, 48), 0, 1, 48);
-	fixture_load(&f);
+	fixture_load(&f, NULL);
 	const struct group *g = group_of(&f, "<app::Tree as core::clone::Clone>::clone");
 	cr_assert_str_eq(
 		f.profile.functions[g->clone].name, "<app::Tree as core::clone::Clone>::clone");
@@ -402,7 +351,7 @@ Test(advise, json_has_the_figures)
 
 	synth_init(&f.synth);
 	grown_vecs(&f.synth, "app::build");
-	fixture_load(&f);
+	fixture_load(&f, NULL);
 	FILE *out = open_memstream(&text, &n);
 	cr_assert_eq(advice_json_write(out, &f.findings, &f.evidence, &e), 0, "%s", e.text);
 	fclose(out);

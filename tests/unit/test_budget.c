@@ -102,6 +102,50 @@ Test(budget, verdicts)
 	fixture_release(&f);
 }
 
+/*
+ * Made between the marks: in "make" 10 nodes of 1,500 B that the catalog calls export info, in "seal" 20 blocks of 100 B
+ * of nobody's, of which 15 are freed, and in "make" again 2 nodes. Live at the end of each: 15,000; 15,500; 18,500 B.
+ */
+Test(budget, categories_and_phases)
+{
+	struct fixture f;
+	struct error e;
+
+	synth_init(&f.synth);
+	struct synth *s = &f.synth;
+	synth_thread(s, "main");
+	uint32_t insert = synth_call(s, synth_call(s, 0, "app::export"),
+		"<alloc::collections::btree::map::BTreeMap<swc_atoms::Atom, "
+		"rspack_core::exports::export_info::ExportInfoData>>::insert");
+	uint32_t node = synth_bucket(s, insert, 1500);
+	uint32_t other = synth_bucket(s, synth_call(s, 0, "app::other"), 100);
+	synth_mark(s, "make", "", 100);
+	synth_alloc(s, node, 0, 10, 1500);
+	synth_mark(s, "seal", "", 200);
+	synth_alloc(s, other, 0, 20, 100);
+	synth_free(s, other, 0, 15, 100);
+	struct ht_mark *end = synth_at(s, HT_SEC_MARKS, synth_mark(s, "make", "", 300));
+	end->peak_bytes = 17000; /* since the mark before: 15,000 and 20 x 100 */
+	synth_alloc(s, node, 0, 2, 1500);
+	synth_mark(s, "done", "", 400);
+	synth_tally(s, &f.tally);
+	cr_assert_eq(catalog_init(&f.catalog, NULL, &e), 0, "%s", e.text);
+	cr_assert_eq(profile_init(&f.profile, &f.tally, f.catalog.plumbing, &e), 0);
+	cr_assert_eq(evidence_init(&f.evidence, &f.profile, &e), 0);
+
+	verdict(&f, "[category.\"export info\"]\npeak = 18000\n", 18000, 18000, false);
+	verdict(&f, "[category.\"export info\"]\npeak = \"17.9 kB\"\n", 18000, 17900, true);
+	verdict(&f, "[category.\"export info\"]\ncount = 11\n", 12, 11, true);
+	verdict(&f, "[category.\"dependency data\"]\nbytes = 0\n", 0, 0, false);
+	/* of two phases of one name: what both request, and the higher of their peaks */
+	verdict(&f, "[phase.make]\nbytes = 18000\n", 18000, 18000, false);
+	verdict(&f, "[phase.make]\ncount = 11\n", 12, 11, true);
+	verdict(&f, "[phase.make]\npeak = 18499\n", 18500, 18499, true);
+	verdict(&f, "[phase.seal]\npeak = 17000\n", 17000, 17000, false);
+	verdict(&f, "[phase.seal]\nbytes = \"1.9 kB\"\n", 2000, 1900, true);
+	fixture_release(&f);
+}
+
 Test(budget, baseline_of_the_usual_three)
 {
 	struct budget b;
@@ -185,6 +229,15 @@ Test(budget, wrong_files_name_line_and_reason)
 	refused(&f, "[crate.nope]\npeak = 5\n", "2: no crate 'nope'");
 	refused(&f, "[category.nope]\npeak = 5\n", "2: no category 'nope'");
 	refused(&f, "[phase.nope]\npeak = 5\n", "2: no phase 'nope'");
+	refused(&f, "[phase.nope]\nleaked = 5\n",
+		"2: no limit 'leaked' in [phase.…]; there are peak, bytes, count");
+	refused(&f, "[category.nope]\nrss = 5\n", "2: no limit 'rss' in [category.…]");
+	refused(&f, "[finding.churn]\npeak = 5\n", "2: no limit 'peak' in [finding.…]");
+	refused(&f, "crate = 5\n", "1: crate must be a table of tables");
+	refused(&f, "baseline = 5\n", "1: baseline must be a table");
+	refused(&f, "[baseline]\ntally = \"x\"\nfindings = 5\n", "3: no limit 'findings'");
+	refused(&f, "[per-module]\n\npeak = 5\n", "3: how many modules?");
+	refused(&f, "[limits]\npeak = 1\npeak = 2\n", "3: ");
 	refused(&f, "[finding.nope]\nfindings = 5\n", "2: no pattern 'nope'");
 	refused(&f, "modules = 0\n[limits]\npeak = 5\n", "1: modules takes how many");
 	refused(&f, "modules = 1.5\n[limits]\npeak = 5\n", "1: modules takes how many");

@@ -276,6 +276,33 @@ Test(diff, another_moment_of_the_peak)
 	pair_release(&p);
 }
 
+/* Blocks that are as many as before but shared, or dropped earlier: less at the peak, and nothing more in exchange. */
+Test(diff, less_at_the_peak_of_as_much_requested)
+{
+	struct pair p;
+
+	pair_init(&p);
+	for (int s = 0; s < 2; s++) {
+		struct synth *y = &p.synth[s];
+		uint32_t kept = synth_bucket(y, synth_call(y, 0, "app::copies"), 1500);
+		uint32_t last = synth_bucket(y, synth_call(y, 0, "app::last"), 20000);
+		synth_alloc(y, kept, 0, 600, 1500);
+		if (s == AFTER)
+			synth_free(y, kept, 0, 300, 1500);
+		synth_alloc(y, last, 0, 30, 20000); /* so that the peak is here on both sides */
+		synth_free(y, kept, 0, s == AFTER ? 300 : 600, 1500);
+	}
+	pair_diff(&p, DIFF_BY_ANY, 1);
+	cr_assert_eq(p.diff.n_rows, 1);
+	cr_expect_str_eq(p.diff.rows[0].name, "app::copies");
+	cr_expect_eq(p.diff.rows[0].metric, METRIC_PEAK);
+	cr_expect_eq(p.diff.rows[0].change, DIFF_SHRANK);
+	cr_expect_eq(p.diff.rows[0].before.totals.peak_bytes, 600 * 1500);
+	cr_expect_eq(p.diff.rows[0].after.totals.peak_bytes, 300 * 1500);
+	cr_expect_eq(p.diff.n_elsewhere, 0);
+	pair_release(&p);
+}
+
 Test(diff, a_size_class_where_there_are_no_names)
 {
 	struct pair p;

@@ -7,53 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "../../analyzer/patterns/pattern.h"
 #include "../../analyzer/patterns/table_layout.h"
-#include "synth.h"
-
-struct fixture {
-	struct synth synth;
-	struct tally tally;
-	struct profile profile;
-	struct evidence evidence;
-	struct catalog catalog;
-	struct findings findings;
-};
-
-static void fixture_load(struct fixture *f, const char *pattern)
-{
-	struct error e = {""};
-
-	cr_assert_not_null(pattern_named(pattern), "no pattern %s", pattern);
-	cr_assert_eq(catalog_init(&f->catalog, NULL, &e), 0, "%s", e.text);
-	synth_tally(&f->synth, &f->tally);
-	cr_assert_eq(
-		profile_init(&f->profile, &f->tally, f->catalog.plumbing, &e), 0, "%s", e.text);
-	cr_assert_eq(evidence_init(&f->evidence, &f->profile, &e), 0, "%s", e.text);
-	cr_assert_eq(patterns_find(&f->findings, &f->evidence, &f->catalog, pattern_named(pattern),
-			     0, &e),
-		0, "%s", e.text);
-}
-
-static void fixture_release(struct fixture *f)
-{
-	findings_release(&f->findings);
-	evidence_release(&f->evidence);
-	profile_release(&f->profile);
-	tally_release(&f->tally);
-	synth_release(&f->synth);
-	catalog_release(&f->catalog);
-}
-
-static uint32_t stack(struct synth *s, const char *const *names)
-{
-	uint32_t site = 0;
-
-	for (; *names; names++)
-		site = synth_call(s, site, *names);
-	return site;
-}
-#define STACK(s, ...) stack(s, (const char *const[]){__VA_ARGS__, NULL})
+#include "fixture.h"
 
 #define MAP    "hashbrown::map::HashMap<app::Key, app::Value, app::Hasher>"
 #define TABLE  "hashbrown::raw::RawTable<(app::Key, app::Value)>"
@@ -102,27 +57,10 @@ static void grow(struct synth *s, uint32_t site, uint8_t align, uint32_t count,
 		}
 }
 
-static const struct finding *only(const struct fixture *f, const char *blame)
-{
-	cr_assert_eq(f->findings.n, 1, "%u findings", f->findings.n);
-	const struct finding *x = f->findings.rows[0];
-	cr_assert_str_eq(f->profile.functions[x->group->blame].name, blame);
-	return x;
-}
-
 static void none(const struct fixture *f)
 {
 	cr_assert_eq(f->findings.n, 0, "%s",
 		f->findings.n ? f->profile.functions[f->findings.rows[0]->group->blame].name : "");
-}
-
-static double figure(const struct finding *f, const char *key)
-{
-	for (uint32_t i = 0; i < f->n_figures; i++)
-		if (!strcmp(f->figures[i].key, key))
-			return f->figures[i].value;
-	cr_assert_fail("no figure %s", key);
-	return 0;
 }
 
 /* Entries of 24 bytes: 4 buckets take 96 + 4 + 16, 8 take 192 + 8 + 16, then 384 + 16 + 16 and 768 + 32 + 16. */
@@ -153,13 +91,13 @@ Test(map_regrowth, by_hand)
 	grow(&f.synth, insert(&f.synth, "app::fill"), 0, 200, of_24, 3);
 	grow(&f.synth, insert(&f.synth, "app::fill"), 0, 300, of_24, 4);
 	fixture_load(&f, "map-regrowth");
-	const struct finding *x = only(&f, "app::fill");
-	cr_assert_eq(figure(x, "tables"), 500);
-	cr_assert_eq(figure(x, "steps"), 1300);
-	cr_assert_eq(figure(x, "copied_bytes"), 220800);
-	cr_assert_eq(figure(x, "entry_bytes"), 24);
-	cr_assert_eq(figure(x, "capacity"), 28);
-	cr_assert_eq(figure(x, "waste_bytes"), 80000);
+	const struct finding *x = fixture_only(&f, "app::fill");
+	cr_assert_eq(fixture_figure(x, "tables"), 500);
+	cr_assert_eq(fixture_figure(x, "steps"), 1300);
+	cr_assert_eq(fixture_figure(x, "copied_bytes"), 220800);
+	cr_assert_eq(fixture_figure(x, "entry_bytes"), 24);
+	cr_assert_eq(fixture_figure(x, "capacity"), 28);
+	cr_assert_eq(fixture_figure(x, "waste_bytes"), 80000);
 	cr_assert_eq(x->saving.allocs, 1300);
 	cr_assert_eq(x->saving.copied_bytes, 220800);
 	cr_assert_eq(x->saving.peak_bytes, 0);
@@ -179,9 +117,9 @@ Test(map_regrowth, of_one)
 		sizes[i] = (4ull << i) * 25 + 16;
 	grow(&f.synth, insert(&f.synth, "app::index"), 0, 1, sizes, 15);
 	fixture_load(&f, "map-regrowth");
-	const struct finding *x = only(&f, "app::index");
-	cr_assert_eq(figure(x, "steps"), 14);
-	cr_assert_eq(figure(x, "copied_bytes"), 24 * (3 + 7 * 8191));
+	const struct finding *x = fixture_only(&f, "app::index");
+	cr_assert_eq(fixture_figure(x, "steps"), 14);
+	cr_assert_eq(fixture_figure(x, "copied_bytes"), 24 * (3 + 7 * 8191));
 	cr_assert_str_eq(x->fix, "exact");
 	cr_assert_not_null(strstr(x->fix_code, "57344"), "%s", x->fix_code); /* 7/8 of 65,536 */
 	fixture_release(&f);
@@ -199,7 +137,7 @@ Test(map_regrowth, without_names)
 	cr_assert_eq(f.findings.n, 1);
 	const struct finding *x = f.findings.rows[0];
 	cr_assert_eq(x->group->address, 0x100);
-	cr_assert_eq(figure(x, "steps"), 1500);
+	cr_assert_eq(fixture_figure(x, "steps"), 1500);
 	cr_assert_eq(x->confidence, CONFIDENCE_MEDIUM);
 	cr_assert_not_null(x->naming);
 	fixture_release(&f);
@@ -252,10 +190,10 @@ Test(map_per_object, by_hand)
 			"<alloc::vec::Vec<lock_api::RwLock<" TABLE ">>>::with_capacity");
 	synth_alloc(s, synth_bucket(s, made, 640), 0, 1500, 640); /* 16 of 40 bytes */
 	fixture_load(&f, "map-per-object");
-	const struct finding *x = only(&f, "app::new_module");
-	cr_assert_eq(figure(x, "maps"), 1500);
-	cr_assert_eq(figure(x, "shards"), 16);
-	cr_assert_eq(figure(x, "map_bytes"), 640);
+	const struct finding *x = fixture_only(&f, "app::new_module");
+	cr_assert_eq(fixture_figure(x, "maps"), 1500);
+	cr_assert_eq(fixture_figure(x, "shards"), 16);
+	cr_assert_eq(fixture_figure(x, "map_bytes"), 640);
 	cr_assert_eq(x->saving.peak_bytes, 960000);
 	cr_assert_eq(x->saving.allocs, 1500);
 	cr_assert_not_null(strstr(x->fix_code, "HashMap<Key, Value>"), "%s", x->fix_code);
@@ -293,7 +231,7 @@ Test(map_per_object, without_names)
 	synth_alloc(s, bucket(s, unnamed(s, 0x100), 2048, 8), 0, 1500, 2048);
 	fixture_load(&f, "map-per-object");
 	cr_assert_eq(f.findings.n, 1);
-	cr_assert_eq(figure(f.findings.rows[0], "shards"), 16); /* of 128 bytes */
+	cr_assert_eq(fixture_figure(f.findings.rows[0], "shards"), 16); /* of 128 bytes */
 	cr_assert_eq(f.findings.rows[0]->confidence, CONFIDENCE_LOW);
 	fixture_release(&f);
 }
@@ -320,10 +258,10 @@ Test(map_per_object, reserved_by_hand)
 	synth_alloc(s, b, 0, 20000, 1024);
 	add_chains(s, b, 2048, 10);
 	fixture_load(&f, "map-per-object");
-	const struct finding *x = only(&f, "app::new_module");
+	const struct finding *x = fixture_only(&f, "app::new_module");
 	cr_assert_str_eq(x->fix, "reserved");
-	cr_assert_eq(figure(x, "grown"), 10);
-	cr_assert_float_eq(figure(x, "mean_bytes"), 134.7, 0.1);
+	cr_assert_eq(fixture_figure(x, "grown"), 10);
+	cr_assert_float_eq(fixture_figure(x, "mean_bytes"), 134.7, 0.1);
 	cr_assert_float_eq((double)x->saving.peak_bytes, 20000 * (1024 - 134.7), 2000);
 	cr_assert_eq(x->saving.allocs, 0);
 	cr_assert_eq(x->confidence, CONFIDENCE_LOW);
@@ -380,12 +318,12 @@ Test(tiny_map, tables_by_hand)
 	grow(&f.synth, insert(&f.synth, "app::set_target"), 0, 3968, of_24, 1);
 	grow(&f.synth, insert(&f.synth, "app::set_target"), 0, 32, of_24, 2);
 	fixture_load(&f, "tiny-map");
-	const struct finding *x = only(&f, "app::set_target");
-	cr_assert_eq(figure(x, "maps"), 3968);
-	cr_assert_eq(figure(x, "outgrown"), 32);
-	cr_assert_eq(figure(x, "table_bytes"), 116);
-	cr_assert_eq(figure(x, "entry_bytes"), 24);
-	cr_assert_float_eq(figure(x, "mean_entries"), 1.25, 1e-6);
+	const struct finding *x = fixture_only(&f, "app::set_target");
+	cr_assert_eq(fixture_figure(x, "maps"), 3968);
+	cr_assert_eq(fixture_figure(x, "outgrown"), 32);
+	cr_assert_eq(fixture_figure(x, "table_bytes"), 116);
+	cr_assert_eq(fixture_figure(x, "entry_bytes"), 24);
+	cr_assert_float_eq(fixture_figure(x, "mean_entries"), 1.25, 1e-6);
 	/* one more was small while the last one grew */
 	cr_assert_float_eq((double)x->saving.peak_bytes, 3968 * 88.8, 100);
 	cr_assert_float_eq((double)x->saving.allocs, 0.8 * 3968, 1);
@@ -403,7 +341,7 @@ Test(tiny_map, large_entries_go_to_a_vec)
 	synth_init(&f.synth);
 	grow(&f.synth, insert(&f.synth, "app::set_target"), 0, 8000, &of_48, 1);
 	fixture_load(&f, "tiny-map");
-	const struct finding *x = only(&f, "app::set_target");
+	const struct finding *x = fixture_only(&f, "app::set_target");
 	cr_assert_str_eq(x->fix, "exact");
 	/* none has outgrown 3, as if one had: 8000^(-1/3) = 1/20 for each further entry, 20/19 in the mean */
 	cr_assert_float_eq((double)x->saving.peak_bytes, 8000 * (212 - 48 * 20.0 / 19), 2);
@@ -426,11 +364,11 @@ Test(tiny_map, trees_by_hand)
 	synth_alloc(s, synth_bucket(s, site, 1512), 0, 3000, 1512);
 	synth_alloc(s, synth_bucket(s, site, 1608), 0, 5, 1608);
 	fixture_load(&f, "tiny-map");
-	const struct finding *x = only(&f, "app::add_export");
-	cr_assert_eq(figure(x, "maps"), 2940);
-	cr_assert_eq(figure(x, "node_bytes"), 1512);
-	cr_assert_eq(figure(x, "entry_bytes"), 136);
-	cr_assert_float_eq(figure(x, "mean_entries"), 2.273, 0.001);
+	const struct finding *x = fixture_only(&f, "app::add_export");
+	cr_assert_eq(fixture_figure(x, "maps"), 2940);
+	cr_assert_eq(fixture_figure(x, "node_bytes"), 1512);
+	cr_assert_eq(fixture_figure(x, "entry_bytes"), 136);
+	cr_assert_float_eq(fixture_figure(x, "mean_entries"), 2.273, 0.001);
 	cr_assert_float_eq((double)x->saving.peak_bytes, 2940 * (1512 - 309.1), 500);
 	cr_assert_str_eq(x->fix, "tree");
 	cr_assert_not_null(strstr(x->fix_code, "BTreeMap<Key, Value>"), "%s", x->fix_code);
@@ -490,10 +428,10 @@ Test(churn, temporary_buffers)
 	synth_init(&f.synth);
 	rebuild(&f.synth, STACK(&f.synth, "app::render", VEC), 30000, 256, 25000, 300);
 	fixture_load(&f, "churn");
-	const struct finding *x = only(&f, "app::render");
-	cr_assert_eq(figure(x, "allocs"), 30000);
-	cr_assert_eq(figure(x, "temporary"), 25000);
-	cr_assert_eq(figure(x, "bytes"), 30000 * 256);
+	const struct finding *x = fixture_only(&f, "app::render");
+	cr_assert_eq(fixture_figure(x, "allocs"), 30000);
+	cr_assert_eq(fixture_figure(x, "temporary"), 25000);
+	cr_assert_eq(fixture_figure(x, "bytes"), 30000 * 256);
 	cr_assert_str_eq(x->fix, "buffer");
 	cr_assert_eq(x->confidence, CONFIDENCE_HIGH);
 	/* 7.68 MB that lived for 300 ns, never two: all but those that stood at the peak */
@@ -511,7 +449,7 @@ Test(churn, temporary_objects)
 	rebuild(&f.synth, STACK(&f.synth, "app::poll", "alloc::alloc::exchange_malloc"), 40000, 64,
 		25000, 300);
 	fixture_load(&f, "churn");
-	const struct finding *x = only(&f, "app::poll");
+	const struct finding *x = fixture_only(&f, "app::poll");
 	cr_assert_eq(x->saving.allocs, 25000);
 	cr_assert_str_eq(x->fix, "object");
 	fixture_release(&f);
@@ -525,8 +463,8 @@ Test(churn, buffers_for_each_object)
 	synth_init(&f.synth);
 	rebuild(&f.synth, STACK(&f.synth, "app::Parser::new", VEC), 6000, 1024, 0, 100000);
 	fixture_load(&f, "churn");
-	const struct finding *x = only(&f, "app::Parser::new");
-	cr_assert_eq(figure(x, "temporary"), 0);
+	const struct finding *x = fixture_only(&f, "app::Parser::new");
+	cr_assert_eq(fixture_figure(x, "temporary"), 0);
 	cr_assert_eq(x->confidence, CONFIDENCE_MEDIUM);
 	cr_assert_geq(x->saving.allocs, 5999);
 	fixture_release(&f);

@@ -9,76 +9,13 @@
 #include <string.h>
 
 #include "../../analyzer/evidence_samples.h"
-#include "../../analyzer/patterns/pattern.h"
-#include "synth.h"
-
-struct fixture {
-	struct synth synth;
-	struct tally tally;
-	struct profile profile;
-	struct evidence evidence;
-	struct catalog catalog;
-	struct findings findings;
-};
-
-static void fixture_load(struct fixture *f, const char *pattern)
-{
-	struct error e = {""};
-
-	cr_assert_not_null(pattern_named(pattern), "no pattern %s", pattern);
-	cr_assert_eq(catalog_init(&f->catalog, NULL, &e), 0, "%s", e.text);
-	synth_tally(&f->synth, &f->tally);
-	cr_assert_eq(
-		profile_init(&f->profile, &f->tally, f->catalog.plumbing, &e), 0, "%s", e.text);
-	cr_assert_eq(evidence_init(&f->evidence, &f->profile, &e), 0, "%s", e.text);
-	cr_assert_eq(patterns_find(&f->findings, &f->evidence, &f->catalog, pattern_named(pattern),
-			     0, &e),
-		0, "%s", e.text);
-}
-
-static void fixture_release(struct fixture *f)
-{
-	findings_release(&f->findings);
-	evidence_release(&f->evidence);
-	profile_release(&f->profile);
-	tally_release(&f->tally);
-	synth_release(&f->synth);
-	catalog_release(&f->catalog);
-}
-
-static uint32_t stack(struct synth *s, const char *const *names)
-{
-	uint32_t site = 0;
-
-	for (; *names; names++)
-		site = synth_call(s, site, *names);
-	return site;
-}
-#define STACK(s, ...) stack(s, (const char *const[]){__VA_ARGS__, NULL})
+#include "fixture.h"
 
 #define BOX    "<alloc::boxed::Box<app::Node>>::new"
 #define ARC    "<alloc::sync::Arc<app::Node>>::new"
 #define STRING "<alloc::string::String as core::convert::From<&str>>::from"
 #define CLONE  "<alloc::string::String as core::clone::Clone>::clone"
 #define VEC    "<alloc::vec::Vec<app::Item>>::with_capacity"
-
-/* The only finding, and where it must be. */
-static const struct finding *only(const struct fixture *f, const char *blame)
-{
-	cr_assert_eq(f->findings.n, 1, "%u findings", f->findings.n);
-	const struct finding *x = f->findings.rows[0];
-	cr_assert_str_eq(f->profile.functions[x->group->blame].name, blame);
-	return x;
-}
-
-static double figure(const struct finding *f, const char *key)
-{
-	for (uint32_t i = 0; i < f->n_figures; i++)
-		if (!strcmp(f->figures[i].key, key))
-			return f->figures[i].value;
-	cr_assert_fail("no figure %s", key);
-	return 0;
-}
 
 static void add_content(struct synth *s, uint32_t bucket, uint64_t hash, uint32_t count)
 {
@@ -111,13 +48,13 @@ Test(boxed_objects, an_arena_for_a_graph)
 	synth_alloc(s, b, 0, 20000, 40);
 	synth_free(s, b, 0, 20000, 40);
 	fixture_load(&f, "boxed-objects");
-	const struct finding *x = only(&f, "app::graph");
+	const struct finding *x = fixture_only(&f, "app::graph");
 	cr_assert_str_eq(x->fix, "arena");
-	cr_assert_eq(figure(x, "objects"), 20000);
-	cr_assert_eq(figure(x, "object_bytes"), 40);
-	cr_assert_eq(figure(x, "alive_share"), 1);
-	cr_assert_eq(figure(x, "slack_bytes"), 160000);
-	cr_assert_eq(figure(x, "header_bytes"), 160000);
+	cr_assert_eq(fixture_figure(x, "objects"), 20000);
+	cr_assert_eq(fixture_figure(x, "object_bytes"), 40);
+	cr_assert_eq(fixture_figure(x, "alive_share"), 1);
+	cr_assert_eq(fixture_figure(x, "slack_bytes"), 160000);
+	cr_assert_eq(fixture_figure(x, "header_bytes"), 160000);
 	cr_assert_eq(x->saving.peak_bytes, 320000);
 	cr_assert_eq(x->saving.allocs, 20000 - 14);
 	cr_assert_eq(x->saving.copied_bytes, 0);
@@ -176,7 +113,7 @@ Test(boxed_objects, allocator_time_is_measured)
 	const struct finding *x = f.findings.rows[0];
 	cr_assert(x->saving.timed);
 	cr_assert_eq(x->saving.time_ns, 40000 * 50);
-	cr_assert_eq(figure(x, "call_ns"), 50);
+	cr_assert_eq(fixture_figure(x, "call_ns"), 50);
 	fixture_release(&f);
 }
 
@@ -237,9 +174,9 @@ Test(foreign_free, volume_and_share)
 		synth_counters(s, b, 1)->foreign_frees = cases[i].foreign;
 	}
 	fixture_load(&f, "foreign-free");
-	const struct finding *x = only(&f, "app::parse");
-	cr_assert_eq(figure(x, "foreign_frees"), 30000);
-	cr_assert_eq(figure(x, "foreign_share"), 0.75);
+	const struct finding *x = fixture_only(&f, "app::parse");
+	cr_assert_eq(fixture_figure(x, "foreign_frees"), 30000);
+	cr_assert_eq(fixture_figure(x, "foreign_share"), 0.75);
 	cr_assert_eq(x->saving.time_ns, 30000 * 10);
 	cr_assert_eq(x->score, 300000);
 	cr_assert_eq(x->saving.allocs, 0);
@@ -305,11 +242,11 @@ Test(padded_or_empty, reserved_and_never_written)
 	synth_counters(s, few, 0)->unwritten_bytes = 4096;
 	synth_free(s, b, 0, 1000, 2048);
 	fixture_load(&f, "padded-or-empty");
-	const struct finding *x = only(&f, "app::comments");
+	const struct finding *x = fixture_only(&f, "app::comments");
 	cr_assert_str_eq(x->fix, "capacity");
-	cr_assert_eq(figure(x, "unwritten_share"), 0.9375);
-	cr_assert_eq(figure(x, "used_bytes"), 128);
-	cr_assert_eq(figure(x, "peak_bytes"), 2048000);
+	cr_assert_eq(fixture_figure(x, "unwritten_share"), 0.9375);
+	cr_assert_eq(fixture_figure(x, "used_bytes"), 128);
+	cr_assert_eq(fixture_figure(x, "peak_bytes"), 2048000);
 	cr_assert_eq(x->saving.peak_bytes, 1920000);
 	cr_assert_eq(x->saving.allocs, 0);
 	fixture_release(&f);
@@ -333,10 +270,10 @@ Test(padded_or_empty, two_bytes_too_many)
 		synth_counters(s, b, 0)->usable_bytes = 10000 * cases[i].usable;
 	}
 	fixture_load(&f, "padded-or-empty");
-	const struct finding *x = only(&f, "app::flags");
+	const struct finding *x = fixture_only(&f, "app::flags");
 	cr_assert_str_eq(x->fix, "shrink");
-	cr_assert_eq(figure(x, "shrink_bytes"), 2);
-	cr_assert_eq(figure(x, "usable_bytes"), 40);
+	cr_assert_eq(fixture_figure(x, "shrink_bytes"), 2);
+	cr_assert_eq(fixture_figure(x, "usable_bytes"), 40);
 	cr_assert_eq(x->saving.peak_bytes, 160000);
 	cr_assert_not_null(strstr(x->fix_code, "<= 24"), "%s", x->fix_code);
 	fixture_release(&f);
@@ -430,12 +367,12 @@ Test(string_storm, the_same_texts)
 	synth_alloc(s, synth_bucket(s, STACK(s, "app::boxes", BOX), 40), 0, 20000, 40);
 	synth_free(s, b, 0, 20000, 40);
 	fixture_load(&f, "string-storm");
-	const struct finding *x = only(&f, "app::requests");
+	const struct finding *x = fixture_only(&f, "app::requests");
 	cr_assert_str_eq(x->fix, "intern");
-	cr_assert_eq(figure(x, "strings"), 20000);
-	cr_assert_eq(figure(x, "sampled"), 1000);
-	cr_assert_eq(figure(x, "different"), 50);
-	cr_assert_eq(figure(x, "duplicate_share"), 0.9975);
+	cr_assert_eq(fixture_figure(x, "strings"), 20000);
+	cr_assert_eq(fixture_figure(x, "sampled"), 1000);
+	cr_assert_eq(fixture_figure(x, "different"), 50);
+	cr_assert_eq(fixture_figure(x, "duplicate_share"), 0.9975);
 	cr_assert_eq(x->saving.allocs, 19950);
 	cr_assert_eq(x->saving.peak_bytes, 798000 - 50 * 48);
 	cr_assert_eq(x->confidence, CONFIDENCE_HIGH);
@@ -457,9 +394,9 @@ Test(string_storm, contents_are_those_of_the_statement)
 		add_content(s, b, i ? 102 : 100, 100);
 	}
 	fixture_load(&f, "string-storm");
-	const struct finding *x = only(&f, "app::requests");
-	cr_assert_eq(figure(x, "sampled"), 800);
-	cr_assert_eq(figure(x, "different"), 5);
+	const struct finding *x = fixture_only(&f, "app::requests");
+	cr_assert_eq(fixture_figure(x, "sampled"), 800);
+	cr_assert_eq(fixture_figure(x, "different"), 5);
 	cr_assert_eq(x->saving.allocs, 19995);
 	fixture_release(&f);
 }
@@ -512,10 +449,10 @@ Test(clone_storm, clones_that_stay_equal)
 	synth_alloc(s, synth_bucket(s, STACK(s, "app::makes", STRING), 1000), 0, 6000, 1000);
 	synth_free(s, b, 0, 6000, 1000);
 	fixture_load(&f, "clone-storm");
-	const struct finding *x = only(&f, "app::report");
+	const struct finding *x = fixture_only(&f, "app::report");
 	cr_assert_str_eq(x->fix, "share-text");
-	cr_assert_eq(figure(x, "clones"), 6000);
-	cr_assert_eq(figure(x, "duplicate_share"), 0.99);
+	cr_assert_eq(fixture_figure(x, "clones"), 6000);
+	cr_assert_eq(fixture_figure(x, "duplicate_share"), 0.99);
 	cr_assert_eq(x->saving.allocs, 5940);
 	cr_assert_eq(x->saving.copied_bytes, 6000000);
 	cr_assert_eq(x->saving.peak_bytes, 6000000 - 60 * 40);
@@ -567,10 +504,10 @@ Test(clone_storm, fields_of_one_clone)
 	synth_alloc(s, name, 0, 6000, 24);
 	synth_alloc(s, list, 0, 6000, 400);
 	fixture_load(&f, "clone-storm");
-	const struct finding *x = only(&f, own);
+	const struct finding *x = fixture_only(&f, own);
 	cr_assert_eq(x->group->max_bytes, 400);
-	cr_assert_eq(figure(x, "clones"), 6000);
-	cr_assert_eq(figure(x, "allocs_per_clone"), 2);
+	cr_assert_eq(fixture_figure(x, "clones"), 6000);
+	cr_assert_eq(fixture_figure(x, "allocs_per_clone"), 2);
 	cr_assert_eq(x->saving.allocs, 12000);
 	cr_assert_eq(x->saving.copied_bytes, 6000 * 424);
 	fixture_release(&f);
@@ -600,10 +537,10 @@ Test(clone_storm, texts_speak_for_the_rest)
 		fixture_load(&f, "clone-storm");
 		cr_assert_eq(f.findings.n, (uint32_t)equal);
 		if (equal) {
-			const struct finding *x = only(&f, own);
+			const struct finding *x = fixture_only(&f, own);
 			cr_assert_str_eq(x->fix, "share");
 			cr_assert_eq(x->saving.allocs, 11994);
-			cr_assert_eq(figure(x, "sampled"), 300);
+			cr_assert_eq(fixture_figure(x, "sampled"), 300);
 			cr_assert_eq(x->saving.peak_bytes, 6000 * 424 - 3 * 40);
 			cr_assert_eq(x->confidence, CONFIDENCE_HIGH);
 		}

@@ -3,6 +3,7 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
+#include "../../analyzer/patterns/pattern.h"
 #include "../../analyzer/phases.h"
 #include "../../analyzer/views/phase_view.h"
 #include "synth.h"
@@ -217,5 +218,81 @@ Test(phases, views)
 	json_decref(j);
 	free(text);
 	profile_release(&one);
+	close_all(&s, &t, &p, &ph);
+}
+
+/*
+ * 1000 Vecs of 64 bytes, four items of 16, in one statement: 600 in "make", 400 in "seal". All grow to 128 by one
+ * moving step of 64 bytes. Without those steps 1000 allocations and 64,000 bytes of copying are saved over the run, so
+ * 600 and 38,400 in "make". What "seal" alone allocates is no Vec.
+ */
+Test(phases, findings_of_one)
+{
+	static const char grow[] = "<alloc::raw_vec::RawVec<app::Item>>::grow_one";
+	struct ht_chain chain = {.size_class = (uint16_t)ht_size_class(128),
+		.ended = 1000,
+		.regrows = 1000,
+		.copied_bytes = 64000};
+	struct synth s;
+	struct tally t;
+	struct profile p;
+	struct phases ph;
+	struct catalog c;
+	struct evidence v;
+	struct findings fs;
+	struct error e = {""};
+
+	synth_init(&s);
+	uint32_t vec = synth_bucket(&s,
+		synth_call(&s, synth_call(&s, synth_call(&s, 0, "app::main"), "app::build"), grow),
+		64);
+	synth_mark(&s, "make", "", 100);
+	synth_alloc(&s, vec, 0, 600, 64);
+	synth_mark(&s, "seal", "", 200);
+	synth_alloc(&s, vec, 0, 400, 64);
+	synth_mark(&s, "emit", "", 300);
+	synth_alloc(&s, synth_bucket(&s, synth_call(&s, 0, "app::emit"), 3000), 0, 5, 3000);
+	synth_mark(&s, "done", "", 400);
+	synth_free(&s, vec, 0, 1000, 64);
+	chain.origin = vec;
+	synth_add(&s, HT_SEC_CHAINS, &chain);
+	open_all(&s, &t, &p, &ph);
+	cr_assert_eq(catalog_init(&c, NULL, &e), 0, "%s", e.text);
+	cr_assert_eq(evidence_init(&v, &p, &e), 0, "%s", e.text);
+
+	for (int i = 0; i < 3; i++) {
+		static const char *const names[] = {"make", "seal", "emit"};
+		static const double shares[] = {0.6, 0.4, 0};
+		cr_assert_eq(patterns_find(&fs, &v, &c, pattern_named("vec-regrowth"), 0, &e), 0);
+		cr_assert_eq(fs.n, 1);
+		cr_assert_eq(fs.rows[0]->saving.allocs, 1000);
+		cr_assert_eq(fs.rows[0]->saving.copied_bytes, 64000);
+		double score = fs.rows[0]->score;
+		cr_assert_eq(findings_of_phase(&fs, &v, names[i], 0, &e), 0);
+		cr_expect_str_eq(fs.phase, names[i]);
+		cr_assert_eq(fs.n, shares[i] > 0 ? 1 : 0, "%s", names[i]);
+		if (fs.n) {
+			const struct finding *f = fs.rows[0];
+			const struct figure *last = &f->figures[f->n_figures - 1];
+			cr_expect_eq(f->saving.allocs, shares[i] * 1000);
+			cr_expect_eq(f->saving.copied_bytes, shares[i] * 64000);
+			cr_expect_float_eq(
+				f->score, score * shares[i], 1.5); /* whole bytes and ns */
+			cr_expect_str_eq(last->key, "phase_share");
+			cr_expect_float_eq(last->value, shares[i], 1e-9);
+		}
+		findings_release(&fs);
+	}
+	/* a limit holds for what the phase saves */
+	cr_assert_eq(patterns_find(&fs, &v, &c, NULL, 0, &e), 0);
+	cr_assert_eq(findings_of_phase(&fs, &v, "make", fs.rows[0]->score * 0.7, &e), 0);
+	cr_expect_eq(fs.n, 0);
+	findings_release(&fs);
+	cr_assert_eq(patterns_find(&fs, &v, &c, NULL, 0, &e), 0);
+	cr_expect_eq(findings_of_phase(&fs, &v, "made", 0, &e), -1);
+	cr_expect_not_null(strstr(e.text, "start, make, seal, emit, done"), "%s", e.text);
+	findings_release(&fs);
+	evidence_release(&v);
+	catalog_release(&c);
 	close_all(&s, &t, &p, &ph);
 }
