@@ -452,15 +452,18 @@ static int load_locality(struct tally *t, const struct source *s, bool *moved, s
 	if (load_snapshot(shot, s, e) < 0)
 		return -1;
 	uint64_t last = shot->n_rows ? shot->first + (uint64_t)(shot->n_rows - 1) * shot->step : 0;
-	if (shot->number &&
-		(!shot->step || !shot->every || !shot->n_rows ||
-			last >= s->section_bytes[HT_SEC_LOCALITY] / sizeof(*t->locality)))
+	uint64_t number = shot->number;
+	bool beyond = last >= s->section_bytes[HT_SEC_LOCALITY] / sizeof(*t->locality);
+	/* A host that still runs may have made the file longer since its extents were read. */
+	if (shot->number && beyond && t->header.state == HT_STATE_RECORDING)
+		*shot = (struct ht_snapshot){0};
+	if (shot->number && (beyond || !shot->step || !shot->every || !shot->n_rows))
 		return source_damaged(s->path, e, "snapshot %llu has %u rows",
 			(unsigned long long)shot->number, shot->n_rows);
 	t->locality = source_load(s, HT_SEC_LOCALITY, shot->number ? last + 1 : 0, e);
 	if (!t->locality || load_snapshot(&now, s, e) < 0)
 		return -1;
-	*moved = now.number != shot->number;
+	*moved = now.number != shot->number || number != shot->number;
 	if (*moved)
 		*shot = (struct ht_snapshot){0};
 	for (uint32_t i = 0; i < shot->n_rows; i++) {
