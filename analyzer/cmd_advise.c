@@ -5,8 +5,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
 #include "cmd.h"
 #include "views/advice.h"
@@ -115,22 +113,6 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	}
 }
 
-static unsigned terminal_columns(void)
-{
-	struct winsize w;
-
-	return isatty(STDOUT_FILENO) && !ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) ? w.ws_col
-									      : ADVICE_COLUMNS;
-}
-
-static bool styled(void)
-{
-	const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
-
-	return isatty(STDOUT_FILENO) && !(no_color && *no_color) &&
-	       !(term && !strcmp(term, "dumb"));
-}
-
 /* Exit code 0, or that of what is in *e. */
 static int show(const struct evidence *v, const struct catalog *c, const struct arguments *a,
 	struct error *e)
@@ -144,7 +126,7 @@ static int show(const struct evidence *v, const struct catalog *c, const struct 
 	if (a->phase && findings_of_phase(&fs, v, a->phase, a->min_saving, e))
 		ret = EXIT_UNUSABLE;
 	else if (!(a->json ? advice_json_write(stdout, &fs, v, e)
-			   : advice_text_write(stdout, &fs, v, terminal_columns(), styled(), e)))
+			   : advice_text_write(stdout, &fs, v, cmd_columns(), cmd_styled(), e)))
 		ret = 0;
 	findings_release(&fs);
 	return ret;

@@ -5,8 +5,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
 #include "catalog.h"
 #include "cmd.h"
@@ -111,22 +109,6 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	}
 }
 
-static unsigned terminal_columns(void)
-{
-	struct winsize w;
-
-	return isatty(STDOUT_FILENO) && !ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) ? w.ws_col
-									      : TEXT_COLUMNS;
-}
-
-static bool styled(void)
-{
-	const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
-
-	return isatty(STDOUT_FILENO) && !(no_color && *no_color) &&
-	       !(term && !strcmp(term, "dumb"));
-}
-
 static int show(const struct profile *before, const struct profile *after,
 	const struct arguments *a, struct error *e)
 {
@@ -135,7 +117,7 @@ static int show(const struct profile *before, const struct profile *after,
 	if (diff_init(&d, before, after, a->by, a->threshold, e))
 		return -1;
 	int ret = a->json ? diff_json_write(stdout, &d, e)
-			  : diff_text_write(stdout, &d, a->top, terminal_columns(), styled(), e);
+			  : diff_text_write(stdout, &d, a->top, cmd_columns(), cmd_styled(), e);
 	diff_release(&d);
 	return ret;
 }
