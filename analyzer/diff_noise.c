@@ -37,6 +37,8 @@ static const double least[METRIC_N] = {
 #define UNSTEADY_ENGINE    0.1
 #define EXCHANGED          0.5 /* of what is held more at the peak, or less: the lesser of the two */
 #define BYTES_VARY         0.02
+#define UNEXPLAINED                                                                                \
+	0.4 /* more of the floor for a peak that requests do not explain: its moment varies */
 
 /* The lines on top, as shares of the greater side: about twice the largest that was measured. */
 static const double line_noise[DIFF_LINES] = {
@@ -88,28 +90,6 @@ double diff_unsteady(const char *crate, bool engine)
 								 : UNSTEADY_ENGINE;
 }
 
-void diff_row_judge(struct diff_row *row, const struct totals *total_before,
-	const struct totals *total_after, double threshold)
-{
-	for (int m = 0; m < METRIC_N; m++) {
-		enum profile_metric metric = (enum profile_metric)m;
-		double b = (double)totals_metric(&row->before.totals, metric);
-		double a = (double)totals_metric(&row->after.totals, metric);
-		double whole = fmax((double)totals_metric(total_before, metric),
-			(double)totals_metric(total_after, metric));
-		double scatter =
-			SCATTER * sqrt(fmax(row->before.squares[m], row->after.squares[m]));
-		double noise =
-			fmax(floors[m] * whole, least[m]) + fmin(scatter, SCATTER_CAP * fmax(a, b));
-		noise += row->unsteady * fmax(a, b);
-		double change = fabs(a - b);
-		/* with a threshold of 0 every difference counts */
-		row->significance[m] = !change         ? 0
-				       : threshold > 0 ? change / (noise * threshold)
-						       : INFINITY;
-	}
-}
-
 static double change(const struct totals *b, const struct totals *a, enum profile_metric m)
 {
 	return (double)totals_metric(a, m) - (double)totals_metric(b, m);
@@ -124,6 +104,31 @@ static bool flow_explains(const struct totals *b, const struct totals *a)
 
 	return change(b, a, METRIC_BYTES) * sign >= fmax(fabs(peak) / 2, BYTES_VARY * most) ||
 	       change(b, a, METRIC_LEAKED) * sign >= fabs(peak) / 2;
+}
+
+void diff_row_judge(struct diff_row *row, const struct totals *total_before,
+	const struct totals *total_after, double threshold)
+{
+	for (int m = 0; m < METRIC_N; m++) {
+		enum profile_metric metric = (enum profile_metric)m;
+		double b = (double)totals_metric(&row->before.totals, metric);
+		double a = (double)totals_metric(&row->after.totals, metric);
+		double whole = fmax((double)totals_metric(total_before, metric),
+			(double)totals_metric(total_after, metric));
+		double scatter =
+			SCATTER * sqrt(fmax(row->before.squares[m], row->after.squares[m]));
+		double noise =
+			fmax(floors[m] * whole, least[m]) + fmin(scatter, SCATTER_CAP * fmax(a, b));
+		if (metric == METRIC_PEAK &&
+			!flow_explains(&row->before.totals, &row->after.totals))
+			noise += UNEXPLAINED * floors[m] * whole;
+		noise += row->unsteady * fmax(a, b);
+		double differs = fabs(a - b);
+		/* with a threshold of 0 every difference counts */
+		row->significance[m] = !differs        ? 0
+				       : threshold > 0 ? differs / (noise * threshold)
+						       : INFINITY;
+	}
 }
 
 void diff_moment_add(struct diff *d, const struct totals *before, const struct totals *after)
