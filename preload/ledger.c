@@ -22,7 +22,7 @@
 #define MIN_LOG2     3u    /* 8 slots: one cache line */
 #define LINE_BYTES   64u
 #define TABLE_BYTES  (1ul << 30) /* of all tables */
-#define MAX_SIDES    (1u << 20)
+#define MAX_SIDES    (1u << 22)
 
 /* What leads to a page's table: lock 1, log2 of its slots 4, its first line 24; 0: no table yet. */
 #define LOCKED        1u
@@ -31,14 +31,15 @@
 #define WORD(p, log2) ((uint32_t)(((char *)(p)-tables) / LINE_BYTES) << 5 | (log2) << 1)
 
 /*
- * A slot: place within the page 9, side 1, bucket or side number 20, size beyond the class's least 8, thread 8, birth
- * 18. Empty is 0: bucket 0 has a side record, and there is no side 0.
+ * A slot: place within the page 9, side 1, bucket 20 and size beyond the class's least 8, or side number 28, thread 8,
+ * birth 18. Empty is 0: bucket 0 has a side record, and there is no side 0.
  */
 #define KEY(s)    ((uint32_t)(s)&0x1ff)
 #define SIDE      (1ull << 9)
 #define REF(s)    ((uint32_t)((s) >> 10) & MAX_REF)
 #define MAX_REF   0xfffffu
 #define REST(s)   ((s) >> 30 & 0xff)
+#define SIDE_N(s) ((uint32_t)((s) >> 10) & 0xfffffff)
 #define THREAD(s) ((uint32_t)((s) >> 38) & 0xff)
 #define BIRTH(s)  ((uint32_t)((s) >> 46))
 
@@ -246,7 +247,7 @@ static inline void unpack(uint64_t s, struct ledger_entry *e)
 	e->thread = THREAD(s);
 	e->birth_ticks = birth_unpack(BIRTH(s));
 	if (unlikely(s & SIDE)) {
-		uint32_t n = REF(s);
+		uint32_t n = SIDE_N(s);
 		e->bytes = sides[n].bytes;
 		e->bucket = sides[n].bucket;
 		e->origin = sides[n].origin;
@@ -263,7 +264,8 @@ static inline void unpack(uint64_t s, struct ledger_entry *e)
 
 static inline bool pack(uintptr_t pointer, const struct ledger_entry *e, uint64_t *s)
 {
-	uint64_t rest = e->bytes - ht_class_min_bytes(e->size_class), ref = e->bucket, side = 0;
+	uint64_t rest = e->bytes - ht_class_min_bytes(ht_size_class(e->bytes)), ref = e->bucket;
+	uint64_t side = 0;
 
 	if (unlikely(e->regrows > 0 || e->filled || rest > 0xff || ref == 0 || ref > MAX_REF)) {
 		ref = side_new(e);
@@ -295,7 +297,7 @@ enum ledger_result ledger_put(
 		if (!grown) {
 			unlock(place, word);
 			if (s & SIDE)
-				side_free(REF(s));
+				side_free(SIDE_N(s));
 			return LEDGER_NO_MEMORY;
 		}
 		word = grown;
@@ -367,7 +369,7 @@ void ledger_view(struct ledger_view *v, uint32_t area)
 
 static void peek(uint64_t s, uintptr_t page, struct ledger_block *b)
 {
-	const struct side *side = s & SIDE ? &sides[REF(s)] : NULL;
+	const struct side *side = s & SIDE ? &sides[SIDE_N(s)] : NULL;
 
 	b->start = page + KEY(s) * 8;
 	b->bucket = side ? side->bucket : REF(s);

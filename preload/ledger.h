@@ -14,7 +14,6 @@ struct ledger_entry {
 		origin; /* bucket of the chain's first allocation; equals bucket while regrows is 0 */
 	uint32_t regrows; /* reallocs so far */
 	uint32_t thread;  /* serial of the allocating thread, modulo 2^LEDGER_THREAD_BITS */
-	uint32_t size_class;
 	bool filled;          /* what nobody wrote yet has the probes' pattern */
 	uint64_t bytes;       /* requested */
 	uint64_t birth_ticks; /* comes back rounded, see ledger_time */

@@ -365,14 +365,12 @@ void record_alloc(struct thread *t, struct unwind_regs regs, void *p, uint64_t b
 {
 	uint64_t now = sys_ticks(), weight = sample_weight(p, bytes);
 	struct ht_counters *c;
-	uint32_t size_class = ht_size_class(bytes);
 	uint32_t site = unwind_site(t, regs);
-	uint32_t bucket = buckets_get(t, site, size_class, align, source, &c);
+	uint32_t bucket = buckets_get(t, site, ht_size_class(bytes), align, source, &c);
 	struct ledger_entry e = {
 		.bucket = bucket,
 		.origin = bucket,
 		.thread = t->serial,
-		.size_class = size_class,
 		.bytes = bytes,
 		.birth_ticks = now,
 	};
@@ -464,9 +462,8 @@ static void count_regrow(struct thread *t, struct unwind_regs regs, void *p,
 {
 	uint64_t now = sys_ticks();
 	struct ht_counters *c;
-	uint32_t size_class = ht_size_class(bytes);
 	uint32_t site = unwind_site(t, regs);
-	uint32_t bucket = buckets_get(t, site, size_class, align, source, &c);
+	uint32_t bucket = buckets_get(t, site, ht_size_class(bytes), align, source, &c);
 	struct ht_counters *before = buckets_counters(t, e->bucket);
 	struct ledger_entry now_entry = *e;
 
@@ -486,7 +483,6 @@ static void count_regrow(struct thread *t, struct unwind_regs regs, void *p,
 	now_entry.regrows++;
 	now_entry.thread = t->serial;
 	now_entry.bytes = bytes;
-	now_entry.size_class = size_class;
 	enter_in_ledger(t, q, &now_entry, now);
 	after_event(t, now);
 }

@@ -37,6 +37,20 @@ VICTIM void victim_failing(void)
 	led_free(l, p, 1000);
 }
 
+/* A block that is small enough to lie in the ledger itself goes back there as it was. */
+VICTIM void victim_small(void)
+{
+	struct ledger *l = led_section(__func__);
+
+	for (int i = 0; i < 20; i++) {
+		size_t size = 100 + (size_t)i;
+		void *p = led_malloc(l, size);
+		errno = 0;
+		refused(l, realloc(p, huge), huge);
+		led_free(l, p, size);
+	}
+}
+
 /* Products that overflow, alignments that are none: how many bytes were asked for has no answer. */
 VICTIM void victim_senseless(void)
 {
@@ -62,6 +76,7 @@ int main(int argc, char **argv)
 {
 	(void)argv;
 	victim_failing();
+	victim_small();
 	if (argc > 1)
 		victim_senseless();
 	led_report();
