@@ -456,13 +456,3 @@ void sys_unlock(struct sys_lock *lock)
 	if (__atomic_exchange_n(&lock->state, 0, __ATOMIC_RELEASE) == 2)
 		call(SYS_futex, &lock->state, FUTEX_WAKE_PRIVATE, 1);
 }
-
-void sys_spin_wait(struct sys_lock *lock)
-{
-	for (unsigned i = 1; __atomic_exchange_n(&lock->state, 1, __ATOMIC_ACQUIRE); i++) {
-		while (__atomic_load_n(&lock->state, __ATOMIC_RELAXED) && i % 64)
-			__builtin_ia32_pause(), i++;
-		if (i % 64 == 0) /* the holder may have lost its processor */
-			sys_yield();
-	}
-}

@@ -113,20 +113,4 @@ void sys_lock(struct sys_lock *lock);
 bool sys_trylock(struct sys_lock *lock);
 void sys_unlock(struct sys_lock *lock);
 
-/* The same lock for sections of a few instructions that are taken very often: it never sleeps. */
-void sys_spin_wait(struct sys_lock *lock);
-
-static inline void sys_spin_lock(struct sys_lock *lock)
-{
-	/* acquire: what the holder before us wrote is visible */
-	if (unlikely(__atomic_exchange_n(&lock->state, 1, __ATOMIC_ACQUIRE)))
-		sys_spin_wait(lock);
-}
-
-static inline void sys_spin_unlock(struct sys_lock *lock)
-{
-	/* release: the next holder sees what we wrote */
-	__atomic_store_n(&lock->state, 0, __ATOMIC_RELEASE);
-}
-
 #endif
