@@ -92,16 +92,19 @@ test_rspack() {
 test_other_tools() {
 	[ -d "${HEAPTALLY_TOOLS-}" ] || skip "HEAPTALLY_TOOLS names no directory"
 	node=$(command -v node) || skip "no node"
-	local dir
+	local dir n=0
 	app
 	for dir in "$HEAPTALLY_TOOLS"/*-*/; do
 		case $(basename "$dir") in
 		rspack-*) builds rspack "$dir" "$rspack_marks" counted ;;
 		rolldown-*) builds rolldown "$dir" "$rollup_marks" buildEnd ;;
 		rollup-*) builds rollup "$dir" "$rollup_marks" buildEnd ;;
+		*) continue ;;
 		esac
 		echo "$(basename "$dir") is fine"
+		n=$((n + 1))
 	done
+	[ $n -gt 0 ] || fail "$HEAPTALLY_TOOLS has no rspack-*, rolldown-* or rollup-*"
 }
 
 case ${1-} in --one) "test_$2"; exit ;; esac
