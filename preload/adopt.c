@@ -82,7 +82,7 @@ static inline struct request read_request(
 	}
 }
 
-static inline uintptr_t hooked(struct hook *h, struct unwind_regs caller, uintptr_t a, uintptr_t b,
+static inline uintptr_t hooked(struct hook *h, const uintptr_t *caller, uintptr_t a, uintptr_t b,
 	uintptr_t c, uintptr_t d)
 {
 	struct request q = read_request(h->shape, a, b, c, d);
@@ -433,6 +433,20 @@ static size_t move_instructions(uint8_t *to, const uint8_t *from, size_t least, 
 }
 
 /*
+ * Beside the module there may be no room: the allocator's first gigabyte on one side, the tally's tables on the other.
+ * A jump reaches 2 GiB; what is left of that is for the distances in the moved instructions.
+ */
+static uint8_t *map_trampoline(uintptr_t function)
+{
+	const uintptr_t further = 896ul << 20;
+	uint8_t *near = sys_map_near(function, SYS_PAGE_BYTES);
+
+	if (!near)
+		near = sys_map_near(function - further, SYS_PAGE_BYTES);
+	return near ? near : sys_map_near(function + further, SYS_PAGE_BYTES);
+}
+
+/*
  * Puts a jump at the start of a function. The five bytes are written by one aligned store of eight, so a thread calls
  * the old function or the new one; none is in the middle of those bytes as long as the module has only just mapped
  * its first memory.
@@ -446,7 +460,7 @@ static bool hook_start(const struct find_entry *e, uintptr_t bias, entry_functio
 
 	if (e->movable < 5 || ((uintptr_t)function & 7) > 3)
 		return false;
-	near = sys_map_near((uintptr_t)function, SYS_PAGE_BYTES);
+	near = map_trampoline((uintptr_t)function);
 	if (!near)
 		return false;
 	end = put_jump(near, (uintptr_t)to);

@@ -16,6 +16,7 @@ static const struct {
 	{"page_full_retain", "mimalloc",
 		"v3"}, /* names of options, by the version that brought them */
 	{"arena_purge_mult", "mimalloc", "v2"},
+	{"allow_decommit", "mimalloc", "v2"}, /* up to 2.1.0 */
 	{"<jemalloc>: ", "jemalloc", ""},
 };
 
@@ -54,7 +55,8 @@ static void find_mark(struct find_result *r, const uint8_t *at, size_t n)
 /* The first two bytes of every mark, sixteen places at a time. */
 static void find_strings(struct find_result *r, const struct elf_range *data)
 {
-	static const char pairs[][2] = {{'m', 'i'}, {'p', 'a'}, {'a', 'r'}, {'<', 'j'}, {'-', 'g'}};
+	static const char pairs[][2] = {
+		{'m', 'i'}, {'p', 'a'}, {'a', 'r'}, {'a', 'l'}, {'<', 'j'}, {'-', 'g'}};
 	enum { PAIRS = sizeof(pairs) / sizeof(*pairs), BEFORE = 24 };
 	for (size_t i = BEFORE; i + 17 <= data->n; i += 16) {
 		__m128i first = _mm_loadu_si128((const __m128i *)(data->bytes + i));

@@ -14,6 +14,8 @@ enum {
 	MAX_NEAR = 4096,
 	SHIMS = 512, /* Rust's four shims */
 	ADJACENT = 16384,
+	OBJECT = 65536, /* from entry to entry of one object file */
+	MAX_DEALLOCS = 8,
 	CLIENTS_MARGIN = 4096,
 };
 
@@ -92,6 +94,22 @@ const struct claim *group_claim(const struct group *g, enum find_role role)
 	return NULL;
 }
 
+/*
+ * Does it copy, and free by this dealloc? Where dealloc was inlined it does what dealloc does: calls all that it calls.
+ */
+static bool moves(const struct search *s, const struct claim *c, const struct claim *dealloc)
+{
+	struct callee callees[MAX_CALLEES];
+	bool copies;
+	if (reach_function(s, c->inner, dealloc->inner, &copies))
+		return copies;
+	size_t n = copies ? sites_callees(&s->sites, dealloc->inner, callees) : 0;
+	for (size_t i = 0; i < n; i++)
+		if (callees[i].import || !reach_function(s, c->inner, callees[i].function, &copies))
+			return false;
+	return n > 1;
+}
+
 /* How well a claim goes with this alloc; 0 for not at all. */
 static uint64_t fitness(const struct search *s, const struct group *g, const struct claim *c)
 {
@@ -111,10 +129,10 @@ static uint64_t fitness(const struct search *s, const struct group *g, const str
 	/* In code that is not the allocator's own for sure, a realloc has to free what it moves from. */
 	bool own = outer <= SHIMS || inner <= ADJACENT;
 	bool doubtful = c->role == FIND_REALLOC && !own && dealloc && alloc->shape != FIND_SIZE;
-	if (!own && (c->weak || c->weight < FEWEST_SITES))
+	bool inside = own || (c->weak && inner <= OBJECT); /* weak ones have to move anyway */
+	if (!inside && (c->weak || c->weight < FEWEST_SITES))
 		return 0;
-	if ((c->weak || doubtful) &&
-		(!dealloc || !reach_function(s, c->inner, dealloc->inner, &copies) || !copies))
+	if ((c->weak || doubtful) && (!dealloc || !moves(s, c, dealloc)))
 		return 0;
 	/* Of two that might be `free`, realloc calls the right one. */
 	if (c->role == FIND_DEALLOC && c->shape == FIND_PTR && realloc &&
@@ -248,6 +266,29 @@ static void take_best(const struct search *s, struct group *g, enum find_role ro
 		}
 }
 
+/* Not knowing yet which is `free`, ask realloc; realloc itself is looked at again, knowing it. */
+static void take_dealloc(const struct search *s, struct group *g, struct claim *near, uint32_t n)
+{
+	struct group trial = *g;
+	take_best(s, &trial, FIND_REALLOC, -1, near, n);
+	take_best(s, &trial, FIND_DEALLOC, -1, near, n);
+	const struct claim *dealloc = group_claim(&trial, FIND_DEALLOC);
+	if (dealloc && g->n < MAX_CLAIMS)
+		g->claims[g->n++] = *dealloc;
+}
+
+static void take_others(const struct search *s, struct group *g, struct claim *near, uint32_t n)
+{
+	if (g->claims[0].shape == FIND_SIZE) {
+		take_best(s, g, FIND_ALLOC_ZEROED, FIND_COUNT_SIZE, near, n);
+		take_best(s, g, FIND_REALLOC, FIND_PTR_NEW, near, n);
+		take_best(s, g, FIND_REALLOC, FIND_PTR_NEW_FLAGS, near, n);
+	} else {
+		take_best(s, g, FIND_ALLOC_ZEROED, -1, near, n);
+		take_best(s, g, FIND_REALLOC, -1, near, n);
+	}
+}
+
 int find_group(const struct search *s, struct group *g)
 {
 	struct claim *alloc = &g->claims[0];
@@ -264,27 +305,25 @@ int find_group(const struct search *s, struct group *g)
 			alloc->by_shims += near[k].weight;
 	if (alloc->inner != alloc->function)
 		alloc->by_shims += alloc->weight;
-	bool flags = alloc->shape == FIND_SIZE;
-	if (flags) {
+	if (alloc->shape == FIND_SIZE) {
 		take_best(s, g, FIND_ALLOC, FIND_SIZE_FLAGS, near, n);
 		take_best(s, g, FIND_DEALLOC, FIND_PTR_SIZE_FLAGS, near, n);
 	}
-	/* Not knowing yet which is `free`, ask realloc; then look at realloc again, knowing it. */
-	struct group trial = *g;
-	if (!group_claim(g, FIND_DEALLOC)) {
-		take_best(s, &trial, FIND_REALLOC, -1, near, n);
-		take_best(s, &trial, FIND_DEALLOC, -1, near, n);
-		const struct claim *dealloc = group_claim(&trial, FIND_DEALLOC);
-		if (dealloc && g->n < MAX_CLAIMS)
-			g->claims[g->n++] = *dealloc;
-	}
-	if (flags) {
-		take_best(s, g, FIND_ALLOC_ZEROED, FIND_COUNT_SIZE, near, n);
-		take_best(s, g, FIND_REALLOC, FIND_PTR_NEW, near, n);
-		take_best(s, g, FIND_REALLOC, FIND_PTR_NEW_FLAGS, near, n);
-	} else {
-		take_best(s, g, FIND_ALLOC_ZEROED, -1, near, n);
-		take_best(s, g, FIND_REALLOC, -1, near, n);
+	bool sized = group_claim(g, FIND_DEALLOC);
+	unsigned kept = g->n;
+	for (unsigned i = 0; i < MAX_DEALLOCS; i++) {
+		g->n = kept;
+		if (!sized)
+			take_dealloc(s, g, near, n);
+		take_others(s, g, near, n);
+		const struct claim *dealloc = group_claim(g, FIND_DEALLOC);
+		if (sized || !dealloc || group_claim(g, FIND_REALLOC))
+			break;
+		/* nothing frees by it what it moves from: what looks most like `free` is something else */
+		uint64_t other = dealloc->inner;
+		for (uint32_t k = 0; k < n; k++)
+			if (near[k].inner == other)
+				near[k].role = FIND_ROLES;
 	}
 	s->sites.memory->unmap(near, MAX_NEAR * sizeof(*near));
 	return 0;

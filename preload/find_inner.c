@@ -12,6 +12,7 @@
 enum {
 	MAX_OWN_SITES = 64,
 	PADDING = 1, /* the prefix that a linker puts before a call which it made direct */
+	BESIDE = 16384,
 };
 
 struct inner {
@@ -51,14 +52,58 @@ static void widen(struct inner *in, uint64_t from)
 	}
 }
 
-static bool is_client(const struct inner *in, uint64_t site)
+static bool is_shim_site(const struct inner *in, uint64_t site)
 {
-	if (site - in->own_low <= in->own_high - in->own_low)
-		return false;
 	for (uint32_t i = 0; i < in->n_shim_sites; i++)
 		if (site - in->shim_sites[i] <= PADDING)
-			return false;
-	return true;
+			return true;
+	return false;
+}
+
+static bool is_client(const struct inner *in, uint64_t site)
+{
+	return site - in->own_low > in->own_high - in->own_low && !is_shim_site(in, site);
+}
+
+static void approach(const struct inner *in, const struct target *t, uint64_t *low, uint64_t *high)
+{
+	const struct sites *sites = &in->s->sites;
+	for (uint32_t at = t->first; at; at = sites->sites[at].next) {
+		uint64_t site = in->s->view.low + sites->sites[at].offset;
+		if (!is_client(in, site))
+			continue;
+		if (site < in->own_low && site >= *low)
+			*low = site + 1;
+		if (site > in->own_high && site <= *high)
+			*high = site - 1;
+	}
+}
+
+/*
+ * Entry points that nobody calls lie beside what was reached, and call further in. Code beside the allocator's is taken
+ * for its own up to the next that asks it for memory; to free is what the allocator's code does too.
+ */
+static void take_in_unused(struct inner *in)
+{
+	uint64_t low = in->own_low < BESIDE ? 0 : in->own_low - BESIDE,
+		 high = in->own_high + BESIDE;
+	for (unsigned k = 0; k < in->g->n; k++) {
+		if (in->g->claims[k].role == FIND_DEALLOC)
+			continue;
+		const uint64_t functions[] = {in->g->claims[k].function, in->g->claims[k].inner};
+		for (unsigned i = 0; i < 2; i++) {
+			const struct target *direct = sites_target(&in->s->sites, functions[i]);
+			if (direct)
+				approach(in, direct, &low, &high);
+			for (uint32_t j = search_first_slot(in->s, functions[i]);
+				j < in->s->n_slots &&
+				search_function_of(in->s, in->s->slots[j]) == functions[i];
+				j++)
+				approach(in, in->s->slots[j], &low, &high);
+		}
+	}
+	in->own_low = low;
+	in->own_high = high;
 }
 
 static bool has_clients(const struct inner *in, const struct target *t)
@@ -206,6 +251,8 @@ bool find_inner(const struct search *s, struct group *g)
 				widen(&in, t.function);
 		}
 	}
+	if (in.own_low <= in.own_high)
+		take_in_unused(&in);
 	for (unsigned k = 0; k < n; k++)
 		if (!look_behind(&in, &g->claims[k]))
 			return false;

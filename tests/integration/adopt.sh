@@ -65,13 +65,37 @@ exact_from_rust() {
 	skip "left alone and said so: $(rustc --version) made it, $version or later is needed"
 }
 
-for module in toy-c-slot toy-rust-slot toy-rust-direct jemalloc-c-slot jemalloc-c-direct jemalloc-rust-slot jemalloc-rust-direct; do
+needs_mimalloc() {
+	[ -e "$bin/adopt/mimalloc-c-slot-frames.so" ] || skip "$(head -n 1 "$bin/adopt/mimalloc.why")"
+}
+
+for module in {toy,jemalloc,mimalloc}-{c,rust}-{slot,direct}; do
+	[ $module != toy-c-direct ] || continue # it is left alone, see below
 	for frames in frames noframes; do
 		test=exact
 		[[ $module != *-rust-* ]] || test=exact_from_rust
+		[[ $module != mimalloc-* ]] || test="needs_mimalloc; $test"
 		eval "test_${module//-/_}_$frames() { $test $bin/adopt/$module-$frames.so; }"
 	done
 done
+
+# Offline, of the same modules: nothing in them has a name, and yet whose they are is told, and what they call.
+test_mimalloc_scan() {
+	needs_mimalloc
+	local module version by
+	version=$(awk '$1 == "#define" && $2 == "MI_MALLOC_VERSION" { print substr($3, 1, 1) }' "$bin/adopt/mimalloc/include/mimalloc.h")
+	for module in "$bin"/adopt/mimalloc-*.so; do
+		[ "$(nm -D --defined-only "$module" | awk '{ print $3 }')" = adopt_work ] || fail "$module exports more than its work"
+		"$heaptally" scan "$module" >scan
+		grep -qx "  allocator: mimalloc v$version" scan || fail "of $module scan says $(grep allocator: scan)"
+		grep -q "symbols: none" scan || fail "$module has symbols"
+		[[ $module != *-rust-* ]] || continue # an older rustc's may be left alone
+		[ "$(awk '$1 ~ /^(alloc|alloc_zeroed|realloc|dealloc)$/ { print $1 }' scan | sort | tr '\n' ' ')" = \
+			"alloc alloc_zeroed dealloc realloc " ] || fail "scan does not have the four entry points of $module"
+		case $module in *-slot-*) by="its slot" ;; *) by="its first instructions" ;; esac
+		[ "$(grep -c "adoptable by $by" scan)" -eq 4 ] || fail "scan does not say that $module is adoptable by $by"
+	done
+}
 
 # In a library that the program was linked with, from its first allocation on.
 test_needed_library() { exact needed; }

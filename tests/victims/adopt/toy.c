@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A small allocator with the entry points that Rust uses of mimalloc, for want of a static mimalloc to link: size
- * classes cut from mapped chunks, a free list for each, one lock. A block's class lies before it.
+ * A small allocator that nobody knows, with the entry points that Rust uses of mimalloc: size classes cut from mapped
+ * chunks, a free list for each, one lock. A block's class lies before it.
  */
 #include "toy.h"
 
