@@ -70,12 +70,15 @@ static int resolver_open_debug_files(struct resolver *r, const char *const *path
 		if (image_open(image, paths[i], &why))
 			return error_set(e, "%s: %s.", paths[i], why);
 		r->n_debug_files++;
-		if (!image->build_id_bytes)
-			return error_set(e, "%s has no build-id to match it by.", paths[i]);
+		if (!image->build_id_bytes) {
+			if (resolver_match(r, image, e))
+				return -1;
+			continue;
+		}
 		for (uint32_t m = 1; m < r->t->n_modules && !matches; m++)
 			matches = image_is(image, &r->t->modules[m]);
 		if (!matches)
-			return error_set(e, "%s matches no module of %s: no build-id is the same.",
+			return error_set(e, "%s is not used: no module of %s has its build-id.",
 				paths[i], r->t->path);
 	}
 	return 0;

@@ -9,7 +9,9 @@
 #include "tally.h"
 
 struct symbols_options {
-	const char *const *debug_files; /* extra files with symbols, matched by build-id; NULL-terminated or NULL */
+	/* Extra files with symbols; NULL-terminated or NULL. Matched by build-id; where neither the file nor the module
+	 * has one, by what stripping keeps of the module's own file. */
+	const char *const *debug_files;
 	/* Called now and then with work done and work in all; may be NULL. */
 	void (*progress)(void *arg, unsigned long done, unsigned long total);
 	void *progress_arg;
@@ -20,9 +22,11 @@ struct symbols_options {
  * when they are there already. For each module it looks, in this order, at the module's own file, debug_files,
  * /usr/lib/debug/.build-id and the file's .gnu_debuglink. A file whose build-id differs from the recorded one is not
  * used: the module's frames stay module+0xoffset, and `*warnings` (owned by the caller, NULL or a malloc'ed text,
- * one sentence a line) says so. A debug_file that matches no module, or is no ELF file, is an error: -1.
+ * one sentence a line) says so. A debug_file that matches no module, or modules that differ, or is no ELF file, is an
+ * error: -1.
  */
-int symbols_resolve(struct tally *t, const struct symbols_options *o, char **warnings, struct error *e);
+int symbols_resolve(
+	struct tally *t, const struct symbols_options *o, char **warnings, struct error *e);
 
 /*
  * Demangles a linker name into a fresh string: C++ by libiberty; Rust legacy without its ::h0123456789abcdef and v0

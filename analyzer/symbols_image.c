@@ -70,3 +70,16 @@ bool image_is(const struct image *i, const struct ht_module *m)
 	size_t n = i->build_id_bytes < BUILD_ID_BYTES ? i->build_id_bytes : BUILD_ID_BYTES;
 	return n == m->build_id_bytes && (!n || !memcmp(i->build_id, m->build_id, n));
 }
+
+Elf_Data *image_section_at(const struct image *i, uint64_t address, uint64_t *start)
+{
+	for (Elf_Scn *s = NULL; (s = elf_nextscn(i->elf, s));) {
+		GElf_Shdr header;
+		if (!gelf_getshdr(s, &header) || !(header.sh_flags & SHF_ALLOC) ||
+			header.sh_type == SHT_NOBITS || address - header.sh_addr >= header.sh_size)
+			continue;
+		*start = header.sh_addr;
+		return elf_rawdata(s, NULL);
+	}
+	return NULL;
+}

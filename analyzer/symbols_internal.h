@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Between the files that name addresses: ranges of code (symbols_ranges.c), ELF files (symbols_image.c), the names,
- * functions and frames made so far (symbols_names.c), symbol tables (symbols_table.c), DWARF (symbols_dwarf.c), all
- * files about one module (symbols_object.c), and the loop over a tally's addresses (symbols.c).
+ * Between the files that name addresses: ranges of code (symbols_ranges.c), ELF files (symbols_image.c), which of them
+ * belong together (symbols_match.c), the names, functions and frames made so far (symbols_names.c), symbol tables
+ * (symbols_table.c), DWARF (symbols_dwarf.c), unwind tables (symbols_unwind.c), all files about one module
+ * (symbols_object.c), and the loop over a tally's addresses (symbols.c).
  */
 #ifndef HEAPTALLY_SYMBOLS_INTERNAL_H
 #define HEAPTALLY_SYMBOLS_INTERNAL_H
@@ -69,12 +70,16 @@ struct image {
 	size_t build_id_bytes;
 	Elf_Scn *symtab, *dynsym;
 	bool dwarf;
-	bool matched; /* debug_files: some module is its own */
 };
 
-/* As in the file. */
+/* The sorted table of .eh_frame_hdr as in the file: offsets from its own address. */
 struct eh_entry {
 	int32_t start, fde;
+};
+struct eh_table {
+	const struct eh_entry *entries; /* owned by the image */
+	size_t n;
+	uint64_t address;
 };
 
 /* What is known of one file of code. */
@@ -96,11 +101,8 @@ struct object {
 	struct inlined *inlined;
 	size_t n_inlined, cap_inlined;
 
-	/* Where functions start: the sorted table of .eh_frame_hdr, offsets from its own address. */
-	const struct eh_entry *eh_table;
-	size_t n_eh;
-	uint64_t eh_address;
-	Dwarf_CFI *cfi; /* tells code from the gaps between */
+	struct eh_table eh; /* where functions start */
+	Dwarf_CFI *cfi;     /* tells code from the gaps between */
 };
 
 /* symbols_names.c */
@@ -160,6 +162,14 @@ int image_open(struct image *i, const char *path, const char **why);
 void image_close(struct image *i);
 /* Whether the build-ids are the same. */
 bool image_is(const struct image *i, const struct ht_module *m);
+/* The bytes of the section at an address, and where it starts; NULL when the file has none. */
+Elf_Data *image_section_at(const struct image *i, uint64_t address, uint64_t *start);
+bool image_crc_is(const struct image *i, uint32_t crc);
+bool is_vdso(const char *path);
+/* Whether a debug file without a build-id is of this file without one. */
+bool image_fits(const struct image *debug, const struct image *own);
+/* 0 when modules without a build-id have a file that it fits; or -1 and why it is not used. */
+int resolver_match(struct resolver *r, const struct image *debug, struct error *e);
 
 /* All of these set r->failed when they cannot; a function is then 0. */
 /* file may be NULL */
@@ -191,5 +201,9 @@ void object_open(struct object *o, struct resolver *r, const struct ht_module *m
 void object_close(struct object *o);
 /* Where the function around an address starts, by its unwind data. */
 bool object_function_start(struct object *o, uint64_t address, uint64_t *start);
+/* Empty when there is none that is understood. */
+void image_eh_table(const struct image *i, struct eh_table *out);
+/* All functions that have unwind data, sorted; what is not understood is left out. False when out of memory. */
+bool image_unwound_functions(const struct image *i, struct ranges *out);
 
 #endif

@@ -10,7 +10,10 @@
 #define uthash_nonfatal_oom(elt) ((elt)->lost = true)
 #include <uthash.h>
 
+#include "rust.h"
 #include "symbols_internal.h"
+
+#define CRATE_SIZE sizeof(((struct rust_name *)0)->crate)
 
 struct string {
 	UT_hash_handle hh;
@@ -66,8 +69,8 @@ fail:
 	return 0;
 }
 
-static uint32_t function_add(
-	struct resolver *r, uint32_t module, uint32_t name, uint32_t file, uint16_t flags)
+static uint32_t function_add(struct resolver *r, uint32_t module, uint32_t name, uint32_t file,
+	uint32_t crate, uint16_t flags)
 {
 	struct function *f, key = {.key = {name, file, module}};
 	HASH_FIND(hh, r->function_table, &key.key, sizeof(key.key), f);
@@ -90,8 +93,11 @@ static uint32_t function_add(
 	}
 	if (!file)
 		flags |= HT_FUNCTION_NO_LINES;
-	r->functions[r->n_functions++] = (struct ht_function){
-		.name = name, .file = file, .module = (uint16_t)module, .flags = flags};
+	r->functions[r->n_functions++] = (struct ht_function){.name = name,
+		.file = file,
+		.module = (uint16_t)module,
+		.flags = flags,
+		.crate = crate};
 	return f->index;
 }
 
@@ -100,10 +106,12 @@ uint32_t resolver_function(
 {
 	char *name = symbols_demangle(linker_name);
 	char *clean = file ? symbols_clean(file) : NULL;
+	char crate[CRATE_SIZE] = "";
 	uint32_t function = 0;
+	rust_impl_crate(crate, sizeof(crate), linker_name);
 	if (name && (clean || !file))
-		function =
-			function_add(r, module, intern(r, name), clean ? intern(r, clean) : 0, 0);
+		function = function_add(r, module, intern(r, name), clean ? intern(r, clean) : 0,
+			intern(r, crate), 0);
 	else
 		r->failed = true;
 	free(name);
@@ -121,7 +129,7 @@ uint32_t resolver_unnamed(struct resolver *r, uint32_t module, uint64_t offset)
 		free(text);
 	}
 	if (clean)
-		function = function_add(r, module, intern(r, clean), 0, HT_FUNCTION_UNNAMED);
+		function = function_add(r, module, intern(r, clean), 0, 0, HT_FUNCTION_UNNAMED);
 	else
 		r->failed = true;
 	free(clean);

@@ -1,9 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * All files about one module: its own, those given by the user, those that debug packages leave; and where its
- * functions start, by its unwind data, for those without a name.
- */
-#include <dwarf.h>
+/* All files about one module: its own, those given by the user, those that debug packages leave. */
 #include <elfutils/elf-knowledge.h>
 #include <elfutils/libdwelf.h>
 #include <stdio.h>
@@ -11,7 +7,7 @@
 
 #include "symbols_internal.h"
 
-static bool image_crc_is(const struct image *i, uint32_t crc)
+bool image_crc_is(const struct image *i, uint32_t crc)
 {
 	size_t n = 0;
 	const char *bytes = elf_rawfile(i->elf, &n);
@@ -87,36 +83,7 @@ void object_close(struct object *o)
 	*o = (struct object){0};
 }
 
-/* Takes the table in the one encoding that linkers write. */
-static void object_load_eh_table(struct object *o)
-{
-	size_t n;
-	if (elf_getphdrnum(o->own.elf, &n))
-		return;
-	for (size_t i = 0; i < n; i++) {
-		GElf_Phdr header;
-		if (!gelf_getphdr(o->own.elf, (int)i, &header) || header.p_type != PT_GNU_EH_FRAME)
-			continue;
-		Elf_Data *data = elf_getdata_rawchunk(
-			o->own.elf, (int64_t)header.p_offset, header.p_filesz, ELF_T_BYTE);
-		const unsigned char *bytes = data ? data->d_buf : NULL;
-		uint32_t count;
-		/* version, encodings of .eh_frame's address, of the count, of the table */
-		if (!bytes || data->d_size < 12 || bytes[0] != 1 || (bytes[1] & 7) != 3 ||
-			bytes[2] != DW_EH_PE_udata4 ||
-			bytes[3] != (DW_EH_PE_datarel | DW_EH_PE_sdata4) || header.p_offset % 4)
-			return;
-		memcpy(&count, bytes + 8, sizeof(count));
-		if (count > (data->d_size - 12) / sizeof(struct eh_entry))
-			return;
-		o->eh_table = (const struct eh_entry *)(bytes + 12);
-		o->n_eh = count;
-		o->eh_address = header.p_vaddr;
-		return;
-	}
-}
-
-static bool is_vdso(const char *path)
+bool is_vdso(const char *path)
 {
 	const char *base = base_name(path);
 	return !strcmp(base, "linux-vdso.so.1") || !strcmp(base, "linux-gate.so.1") ||
@@ -137,8 +104,9 @@ void object_open(struct object *o, struct resolver *r, const struct ht_module *m
 			image_close(&o->own);
 		}
 	}
-	for (size_t i = 0; i < r->n_debug_files && m->build_id_bytes; i++)
-		if (image_is(&r->debug_files[i], m))
+	for (size_t i = 0; i < r->n_debug_files; i++)
+		if (m->build_id_bytes ? image_is(&r->debug_files[i], m)
+				      : o->own.elf && image_fits(&r->debug_files[i], &o->own))
 			object_use(o, &r->debug_files[i]);
 	if (!object_complete(o) && m->build_id_bytes)
 		object_find_by_build_id(o, m);
@@ -151,31 +119,9 @@ void object_open(struct object *o, struct resolver *r, const struct ht_module *m
 	}
 	if (o->own.elf) {
 		o->cfi = dwarf_getcfi_elf(o->own.elf);
-		object_load_eh_table(o);
+		image_eh_table(&o->own, &o->eh);
 	}
 	const struct image *symbols = o->syms ? o->syms : &o->own;
 	if ((symbols->elf && object_load_symbols(o, symbols)) || (o->debug && object_load_dwarf(o)))
 		r->failed = true;
-}
-
-/*
- * Where the function around an address starts, by its unwind data. libdw only tells where the function's row of
- * rules starts; the header's table has the functions.
- */
-bool object_function_start(struct object *o, uint64_t address, uint64_t *start)
-{
-	Dwarf_Frame *frame;
-	size_t low = 0, high = o->n_eh;
-	while (low < high) {
-		size_t middle = (low + high) / 2;
-		if (o->eh_address + (uint64_t)o->eh_table[middle].start <= address)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	if (!low || !o->cfi || dwarf_cfi_addrframe(o->cfi, address, &frame))
-		return false;
-	free(frame);
-	*start = o->eh_address + (uint64_t)o->eh_table[low - 1].start;
-	return true;
 }

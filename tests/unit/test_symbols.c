@@ -68,6 +68,24 @@ static int find_bias(struct dl_phdr_info *info, size_t size, void *arg)
 	return 1; /* the program is the first */
 }
 
+static int find_extent(struct dl_phdr_info *info, size_t size, void *arg)
+{
+	struct ht_module *m = arg;
+	(void)size;
+	m->bias = info->dlpi_addr;
+	m->start = UINT64_MAX;
+	for (size_t i = 0; i < info->dlpi_phnum; i++) {
+		const ElfW(Phdr) *p = &info->dlpi_phdr[i];
+		if (p->p_type != PT_LOAD)
+			continue;
+		if (m->bias + p->p_vaddr < m->start)
+			m->start = m->bias + p->p_vaddr;
+		if (m->bias + p->p_vaddr + p->p_memsz > m->end)
+			m->end = m->bias + p->p_vaddr + p->p_memsz;
+	}
+	return 1;
+}
+
 static uint64_t offset_of(uintptr_t address)
 {
 	uintptr_t bias = 0;
@@ -470,9 +488,35 @@ Test(symbols, debug_file_must_match)
 {
 	expect_error("/no/such/debug", "No such file");
 	expect_error("/etc/passwd", "not an ELF file");
-	expect_error(own_path, "matches no module");
+	expect_error(own_path, "no module of test.tally has its build-id");
 	run("objcopy --remove-section=.note.gnu.build-id $P $D/noid");
-	expect_error(in_directory("noid"), "no build-id");
+	expect_error(in_directory("noid"), "cannot be read");
+}
+
+/* Where the module has no build-id its file must be as the debug file tells, and as large as what ran. */
+Test(symbols, debug_file_without_build_id)
+{
+	struct fixture f;
+	char debug[128];
+	run("objcopy --remove-section=.note.gnu.build-id $P $D/noid;"
+	    "objcopy --only-keep-debug $D/noid $D/x.debug 2>/dev/null; objcopy --strip-all $D/noid "
+	    "$D/bare");
+	strcpy(debug, in_directory("x.debug"));
+	for (unsigned larger = 0; larger < 2; larger++) {
+		fixture_init(&f);
+		uint16_t a = fixture_module(&f, in_directory("bare"), NULL);
+		dl_iterate_phdr(find_extent, &f.modules[a]);
+		f.modules[a].end += larger * 4096;
+		fixture_site(&f, a, offset_of(call_address));
+		cr_assert_eq(fixture_resolve(&f, debug), larger ? -1 : 0, "%s", f.e.text);
+		if (larger)
+			cr_expect(
+				strstr(f.e.text, "bare is not the file that ran"), "%s", f.e.text);
+		else
+			expect_inlined_frames(&f, 0);
+		cr_expect_null(f.warnings);
+		fixture_release(&f);
+	}
 }
 
 Test(symbols, empty_tally)
