@@ -2,7 +2,6 @@
 # heaptally. `make help` lists the targets.
 VERSION = 0.1.0
 PREFIX = /usr/local
-LIBDIR = $(PREFIX)/lib/heaptally
 BUILD = build
 
 CC = gcc
@@ -10,9 +9,12 @@ CXX = g++
 CFLAGS = -O2 -g
 WARNINGS = -Wall -Wextra -Wvla -Wstrict-prototypes -Wmissing-prototypes
 ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE $(WARNINGS) $(CFLAGS) -MMD -MP
-SHIM_CFLAGS = -fPIC -fvisibility=hidden -fno-plt -ftls-model=initial-exec
+# A hook's frame must stand while its event is recorded: no sibling calls. No SLP: two words that were stored apart and
+# are read back as one vector cost a stall.
+SHIM_CFLAGS = -fPIC -fvisibility=hidden -fno-plt -ftls-model=initial-exec -fno-optimize-sibling-calls \
+	-fno-tree-slp-vectorize
 SHIM_LDFLAGS = -shared -Wl,--version-script=preload/libheaptally.map -Wl,-z,now -Wl,-z,relro -Wl,--build-id
-ANALYZER_CFLAGS = -Ianalyzer -DHEAPTALLY_VERSION='"$(VERSION)"' -DHEAPTALLY_LIBDIR='"$(LIBDIR)"'
+ANALYZER_CFLAGS = -Ianalyzer -DHEAPTALLY_VERSION='"$(VERSION)"'
 ANALYZER_CXXFLAGS = -std=c++17 -Wall -Wextra $(CFLAGS) -MMD -MP -Ianalyzer
 ANALYZER_LIBS = -ldw -lelf -ljansson -lzstd -liberty -lz -lm -lstdc++
 
@@ -76,7 +78,7 @@ test-programs: $(addprefix $(BUILD)/tests/,fuzz_tally heaptally-sanitized libhea
 	$(Q)$(MAKE) --no-print-directory -s -C tests
 
 # The shim once more, with a judge between the hooks and the unwinder; the objects are those that ship.
-JUDGE_WRAPS = -Wl,--wrap=unwind_site,--wrap=unwind_slow,--wrap=unwind_forget
+JUDGE_WRAPS = -Wl,--wrap=unwind_stack,--wrap=unwind_slow,--wrap=unwind_forget
 $(BUILD)/tests/libheaptally-judge.so: $(SHIM_OBJECTS) $(BUILD)/tests/judge/judge.o preload/libheaptally.map
 	$(say) LD $@
 	$(Q)$(CC) $(SHIM_LDFLAGS) $(JUDGE_WRAPS) -o $@ $(SHIM_OBJECTS) $(BUILD)/tests/judge/judge.o
@@ -137,14 +139,18 @@ hundred: all ## 100 builds of the release binding in a row: crashed, hung, diffe
 	@$(MAKE) --no-print-directory -s -C tests dump
 	@tests/bench/hundred.sh
 
+# heaptally(1), FILES, has the list; the command finds the shim by its own place.
+SHARE = $(DESTDIR)$(PREFIX)/share
 install: all ## to PREFIX, /usr/local by default
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(LIBDIR) $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/share/man/man1 \
-		$(DESTDIR)$(PREFIX)/share/man/man7
-	install $(BUILD)/heaptally $(DESTDIR)$(PREFIX)/bin
-	install -m 644 $(BUILD)/libheaptally.so $(DESTDIR)$(LIBDIR)
-	install -m 644 include/heaptally.h $(DESTDIR)$(PREFIX)/include
-	install -m 644 man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
-	install -m 644 man/*.7 $(DESTDIR)$(PREFIX)/share/man/man7
+	install -D $(BUILD)/heaptally -t $(DESTDIR)$(PREFIX)/bin
+	install -D -m 644 $(BUILD)/libheaptally.so -t $(DESTDIR)$(PREFIX)/lib/heaptally
+	install -D -m 644 include/heaptally.h -t $(DESTDIR)$(PREFIX)/include
+	install -D -m 644 man/*.1 -t $(SHARE)/man/man1
+	install -D -m 644 man/*.7 -t $(SHARE)/man/man7
+	install -D -m 644 analyzer/views/*.schema.json -t $(SHARE)/heaptally
+	install -D -m 644 analyzer/catalog/*.toml -t $(SHARE)/heaptally/catalog
+	install -D -m 644 examples/ci/*.* -t $(SHARE)/heaptally/ci
+	install -D -m 644 examples/plugin/*.* -t $(SHARE)/heaptally/plugin
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r t d; do \

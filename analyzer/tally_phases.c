@@ -62,7 +62,7 @@ static struct ht_phase value_of(const struct ht_counters *c)
 }
 
 int phase_merge_init(struct phase_merge *m, const struct ht_phase *rows, uint32_t n,
-	const struct ht_chunk *chunks, uint32_t n_buckets)
+	const struct ht_owner *owners)
 {
 	*m = (struct phase_merge){0};
 	if (n < 2)
@@ -73,12 +73,8 @@ int phase_merge_init(struct phase_merge *m, const struct ht_phase *rows, uint32_
 		phase_merge_release(m);
 		return -1;
 	}
-	for (uint32_t i = 1; i < n; i++) {
-		uint32_t bucket = chunks[rows[i].counters / HT_CHUNK_RECORDS].first_bucket +
-				  rows[i].counters % HT_CHUNK_RECORDS;
-		if (bucket < n_buckets)
-			m->rows[m->n_rows++] = (struct phase_row){bucket, i, rows[i]};
-	}
+	for (uint32_t i = 1; i < n; i++)
+		m->rows[m->n_rows++] = (struct phase_row){owners[rows[i].counters].bucket, i, rows[i]};
 	qsort(m->rows, m->n_rows, sizeof(*m->rows), by_record);
 	uint32_t kept = 0;
 	for (uint32_t i = 0; i < m->n_rows; i++) {

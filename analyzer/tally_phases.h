@@ -26,10 +26,10 @@ struct phase_merge {
 	uint32_t next; /* record to be met next */
 };
 
-/* rows: the section, owned by the caller, of n records, row 0 included; each names a record below 16 n_chunks and a
- * mark. Rows of buckets that are not counted yet go. 0 or -1: out of memory, nothing to release. */
+/* rows: the section, owned by the caller, of n records, row 0 included; each names a record of `owners` and a
+ * mark. 0 or -1: out of memory, nothing to release. */
 int phase_merge_init(struct phase_merge *m, const struct ht_phase *rows, uint32_t n,
-	const struct ht_chunk *chunks, uint32_t n_buckets);
+	const struct ht_owner *owners);
 /* A counters record in passing: in ascending order, some may be left out (they are zero). */
 void phase_merge_record(struct phase_merge *m, uint64_t record, const struct ht_counters *c);
 /* Makes t->phases; t->counters must be whole. 0 or -1: out of memory. */

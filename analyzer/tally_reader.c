@@ -25,11 +25,11 @@ struct row_state {
 /* What merging counters over threads needs. */
 struct merge {
 	struct tally *t;
-	struct ht_chunk *chunks;
+	struct ht_owner *owners;
 	struct ht_history *rows;
 	struct row_state *row_states;
 	struct phase_merge phases;
-	uint32_t n_chunks, n_rows;
+	uint32_t n_counters, n_rows;
 };
 
 /*
@@ -46,7 +46,7 @@ static void header_copy(struct ht_header *h, const struct ht_header *live)
 	TAKE(n_phases);
 	TAKE(n_marks);
 	TAKE(n_history);
-	TAKE(n_chunks);
+	TAKE(n_counters);
 	TAKE(n_regrows);
 	TAKE(n_chains);
 	TAKE(n_buckets);
@@ -99,7 +99,7 @@ static void counters_add(
 	}
 }
 
-/* Zero all over; a fresh chunk has min_bytes set already. */
+/* Zero all over, but for min_bytes, which is set when the record is made. */
 static bool record_unused(const struct ht_counters *r)
 {
 	uint64_t words[sizeof(*r) / sizeof(uint64_t)], any = 0;
@@ -116,17 +116,14 @@ static void merge_records(struct merge *m, uint64_t first, const struct ht_count
 
 	for (size_t i = 0; i < n; i++, r++) {
 		uint64_t record = first + i;
-		uint32_t chunk = (uint32_t)(record / HT_CHUNK_RECORDS);
-		uint32_t bucket = m->chunks[chunk].first_bucket + record % HT_CHUNK_RECORDS;
+		uint32_t bucket = m->owners[record].bucket;
 		uint32_t row = r->stamp_row & 0xffffff;
-		if (bucket >= t->n_buckets)
-			continue; /* the last buckets of a chunk may not be there yet */
 		if (record_unused(r))
 			continue;
 		counters_add(&t->counters[bucket], r, &t->header);
 		phase_merge_record(&m->phases, record, r);
 		if (row != HT_NO_ROW && row < m->n_rows && m->rows[row].bucket == bucket &&
-			m->rows[row].chunk == chunk) {
+			m->rows[row].counters == record) {
 			m->row_states[row].linked = true;
 			m->row_states[row].live_bytes = r->live_bytes;
 		}
@@ -156,7 +153,7 @@ static int merge_raw(struct merge *m, const struct source *s, const struct ht_ex
 static int merge_extents(struct merge *m, const struct source *s, struct error *e)
 {
 	const size_t size = sizeof(struct ht_counters);
-	uint64_t need = (uint64_t)m->n_chunks * HT_CHUNK_RECORDS, at = 0;
+	uint64_t need = m->n_counters, at = 0;
 
 	if (source_check(s, HT_SEC_COUNTERS, need * size, e) < 0)
 		return -1;
@@ -256,11 +253,11 @@ static int load_phases(struct merge *m, const struct source *s, struct error *e)
 	int rc = rows ? 0 : -1;
 
 	for (uint32_t i = 1; i < n && rc == 0; i++)
-		if (rows[i].counters / HT_CHUNK_RECORDS >= m->n_chunks || rows[i].mark == 0 ||
+		if (rows[i].counters >= m->n_counters || rows[i].mark == 0 ||
 			rows[i].mark >= m->t->n_marks)
 			rc = source_damaged(s->path, e, "phase row %u is for record %u, mark %u", i,
 				rows[i].counters, rows[i].mark);
-	if (rc == 0 && phase_merge_init(&m->phases, rows, n, m->chunks, m->t->n_buckets) < 0)
+	if (rc == 0 && phase_merge_init(&m->phases, rows, n, m->owners) < 0)
 		rc = source_no_memory(s->path, e);
 	free(rows);
 	return rc;
@@ -268,15 +265,15 @@ static int load_phases(struct merge *m, const struct source *s, struct error *e)
 
 static int load_counters(struct tally *t, const struct source *s, struct error *e)
 {
-	struct merge m = {.t = t, .n_chunks = t->header.n_chunks, .n_rows = t->header.n_history};
+	struct merge m = {.t = t, .n_counters = t->header.n_counters, .n_rows = t->header.n_history};
 	uint64_t bytes = (uint64_t)t->n_buckets * sizeof(*t->counters);
 	int rc = -1;
 
 	if (bytes > SECTION_MAX_BYTES)
 		return source_damaged(s->path, e, "it claims %u buckets", t->n_buckets);
 	t->counters = calloc(1, bytes);
-	m.chunks = source_load(s, HT_SEC_CHUNKS, m.n_chunks, e);
-	if (!m.chunks)
+	m.owners = source_load(s, HT_SEC_OWNERS, m.n_counters, e);
+	if (!m.owners)
 		goto out;
 	m.rows = source_load(s, HT_SEC_HISTORY, m.n_rows, e);
 	if (!m.rows)
@@ -286,17 +283,16 @@ static int load_counters(struct tally *t, const struct source *s, struct error *
 		source_no_memory(s->path, e);
 		goto out;
 	}
-	for (uint32_t i = 0; i < m.n_chunks; i++)
-		if (m.chunks[i].first_bucket >= t->n_buckets ||
-			m.chunks[i].first_bucket % HT_CHUNK_RECORDS) {
-			source_damaged(s->path, e, "chunk %u is for bucket %u", i,
-				m.chunks[i].first_bucket);
+	for (uint32_t i = 0; i < m.n_counters; i++)
+		if (m.owners[i].bucket >= t->n_buckets) {
+			source_damaged(s->path, e, "counters record %u is for bucket %u", i,
+				m.owners[i].bucket);
 			goto out;
 		}
 	for (uint32_t i = 1; i < m.n_rows; i++)
-		if (m.rows[i].bucket >= t->n_buckets || m.rows[i].chunk >= m.n_chunks) {
-			source_damaged(s->path, e, "history row %u is for bucket %u in chunk %u", i,
-				m.rows[i].bucket, m.rows[i].chunk);
+		if (m.rows[i].bucket >= t->n_buckets || m.rows[i].counters >= m.n_counters) {
+			source_damaged(s->path, e, "history row %u is for bucket %u, record %u", i,
+				m.rows[i].bucket, m.rows[i].counters);
 			goto out;
 		}
 	for (uint32_t i = 0; i < t->n_buckets; i++)
@@ -309,7 +305,7 @@ static int load_counters(struct tally *t, const struct source *s, struct error *
 		rc = curves_make(&m, s, e);
 out:
 	phase_merge_release(&m.phases);
-	free(m.chunks);
+	free(m.owners);
 	free(m.rows);
 	free(m.row_states);
 	return rc;
@@ -351,7 +347,7 @@ static int check_blob(
 	const struct source *s, char *blob, size_t *bytes, const char *what, struct error *e)
 {
 	if (*bytes == 0)
-		*bytes = 1; /* section_load left room for one, and it is 0 */
+		*bytes = 1; /* source_load left room for one, and it is 0 */
 	if (blob[0] || blob[*bytes - 1])
 		return source_damaged(s->path, e, "its %s do not start and end in NUL", what);
 	return 0;
@@ -484,7 +480,7 @@ static int check_names(const struct tally *t, const struct source *s, struct err
 	for (uint32_t i = 0; i < t->n_functions; i++) {
 		const struct ht_function *f = &t->functions[i];
 		if (f->name >= t->names_bytes || f->file >= t->names_bytes ||
-			f->module >= t->n_modules)
+			f->crate >= t->names_bytes || f->module >= t->n_modules)
 			return source_damaged(s->path, e, "function %u has no name or module", i);
 	}
 	for (uint32_t i = 0; i < t->n_frames; i++)

@@ -8,8 +8,8 @@
 #include "tallyfile.h"
 
 static struct index bucket_index, regrow_index, chain_index;
-static struct sys_lock chunk_lock;
-static struct ht_counters nowhere[HT_CHUNK_RECORDS]; /* where counts go that have no room */
+static struct sys_lock counters_lock;
+static struct ht_counters nowhere; /* where counts go that have no room */
 
 static inline void add(uint64_t *counter, uint64_t value)
 {
@@ -20,7 +20,8 @@ static inline void add(uint64_t *counter, uint64_t value)
 
 static inline bool bucket_match(uint32_t record, const void *key)
 {
-	return __builtin_memcmp(&tally.buckets[record], key, offsetof(struct ht_bucket, first_ticks)) == 0;
+	return __builtin_memcmp(
+		       &tally.buckets[record], key, offsetof(struct ht_bucket, first_ticks)) == 0;
 }
 
 static inline uint64_t bucket_hash_key(const struct ht_bucket *k)
@@ -118,66 +119,67 @@ static struct ht_chain *chain_of(uint32_t origin, uint64_t bytes)
 
 /* Counters */
 
-static COLD struct ht_counters *new_chunk(struct thread *t, uint32_t bucket)
+static COLD struct ht_counters *new_counters(struct thread *t, uint32_t bucket)
 {
-	struct ht_counters *c = nowhere;
+	struct ht_counters *c = &nowhere;
 
-	sys_lock(&chunk_lock);
-	uint32_t chunk = tally.header->n_chunks;
-	if (tallyfile_room(HT_SEC_CHUNKS, chunk + 1) &&
-		tallyfile_room(HT_SEC_COUNTERS, (chunk + 1) * HT_CHUNK_RECORDS)) {
-		c = &tally.counters[(size_t)chunk * HT_CHUNK_RECORDS];
-		for (uint32_t i = 0; i < HT_CHUNK_RECORDS; i++)
-			c[i].min_bytes = UINT64_MAX;
-		tally.chunks[chunk].first_bucket = bucket - bucket % HT_CHUNK_RECORDS;
-		tally.chunks[chunk].thread = t->slot;
+	if (t->records[bucket] == TALLYFILE_NOWHERE)
+		return c;
+	sys_lock(&counters_lock);
+	uint32_t record = tally.header->n_counters;
+	t->records[bucket] = TALLYFILE_NOWHERE;
+	if (tallyfile_room(HT_SEC_OWNERS, record + 1) &&
+		tallyfile_room(HT_SEC_COUNTERS, record + 1)) {
+		c = &tally.counters[record];
+		c->min_bytes = UINT64_MAX;
+		tally.owners[record] = (struct ht_owner){bucket, t->slot};
+		t->records[bucket] = record + 1;
 		/* release: as for buckets */
-		__atomic_store_n(&tally.header->n_chunks, chunk + 1, __ATOMIC_RELEASE);
+		__atomic_store_n(&tally.header->n_counters, record + 1, __ATOMIC_RELEASE);
 	}
-	sys_unlock(&chunk_lock);
-	t->chunks[bucket / HT_CHUNK_RECORDS] = c;
+	sys_unlock(&counters_lock);
 	return c;
 }
 
 struct ht_counters *buckets_counters(struct thread *t, uint32_t bucket)
 {
-	struct ht_counters *chunk = t->chunks[bucket / HT_CHUNK_RECORDS];
+	uint32_t record = t->records[bucket] - 1;
 
-	if (unlikely(!chunk))
-		chunk = new_chunk(t, bucket);
-	return &chunk[bucket % HT_CHUNK_RECORDS];
+	return likely(record < TALLYFILE_NOWHERE - 1) ? &tally.counters[record]
+						      : new_counters(t, bucket);
 }
 
-static COLD uint32_t get_miss(
-	struct thread *t, struct thread_bucket *cached, uint64_t key, struct ht_counters **counters)
+static COLD uint32_t get_miss(struct thread *t, struct thread_bucket *cached, uint64_t key,
+	struct ht_bucket k, struct ht_counters **counters)
 {
-	struct ht_bucket k = {
-		.site = (uint32_t)(key >> 32),
-		.size_class = (uint16_t)(key >> 16),
-		.align = (uint8_t)(key >> 8),
-		.source = (uint8_t)key,
-	};
+	k.site = unwind_site(t);
+
 	uint32_t bucket = index_get(&bucket_index, &bucket_ops, bucket_hash_key(&k), &k);
 
 	if (bucket == 0)
 		tallyfile_dropped(HT_DROP_BUCKETS_FULL);
 	*counters = buckets_counters(t, bucket);
-	*cached = (struct thread_bucket){.key = key, .bucket = bucket, .counters = *counters};
+	if (*counters != &nowhere)
+		*cached = (struct thread_bucket){key, bucket, tallyfile_counters(*counters)};
 	return bucket;
 }
 
-uint32_t buckets_get(struct thread *t, uint32_t site, uint32_t size_class, uint8_t align,
+uint32_t buckets_get(struct thread *t, uint64_t stack, uint32_t size_class, uint8_t align,
 	enum ht_source source, struct ht_counters **counters)
 {
-	uint64_t key = (uint64_t)site << 32 | size_class << 16 | (uint32_t)align << 8 | source;
-	struct thread_bucket *cached =
-		&t->buckets[(key * 0x9e3779b97f4a7c15u) >> (64 - THREAD_BUCKET_BITS)];
+	uint64_t kind = size_class << 16 | (uint32_t)align << 8 | source;
+	uint64_t key = (stack ^ kind) * 0xff51afd7ed558ccdu;
+	struct thread_bucket *cached = &t->buckets[key >> (64 - THREAD_BUCKET_BITS)];
 
-	if (likely(cached->key == key && cached->counters)) {
-		*counters = cached->counters;
+	if (likely(cached->key == key)) {
+		*counters = &tally.counters[cached->record];
 		return cached->bucket;
 	}
-	return get_miss(t, cached, key, counters);
+	return get_miss(t, cached, key,
+		(struct ht_bucket){.size_class = (uint16_t)size_class,
+			.align = align,
+			.source = (uint8_t)source},
+		counters);
 }
 
 void buckets_regrown(uint32_t from, uint32_t to, uint64_t from_bytes, uint64_t to_bytes, bool moved)
@@ -232,7 +234,7 @@ void buckets_chain_end(uint32_t origin, uint64_t bytes, uint32_t regrows)
 
 bool buckets_init(void)
 {
-	__builtin_memset(&chunk_lock, 0, sizeof(chunk_lock));
+	__builtin_memset(&counters_lock, 0, sizeof(counters_lock));
 	/* Record 0 of each: the overflow bucket hangs on the root; regrow and chain 0 are not used. */
 	tally.header->n_buckets = 1;
 	tally.header->n_regrows = 1;

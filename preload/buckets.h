@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Buckets and their counters. A bucket's number is global; its counters are one record per thread slot, written by
- * that thread alone, in chunks that are made when first touched.
+ * that thread alone and made when first touched.
  */
 #ifndef HEAPTALLY_BUCKETS_H
 #define HEAPTALLY_BUCKETS_H
@@ -16,15 +16,19 @@ struct ledger_entry;
 
 bool buckets_init(void);
 
-/* The bucket of an allocation and this thread's counters for it. align: as in struct ht_bucket. */
-uint32_t buckets_get(struct thread *t, uint32_t site, uint32_t size_class, uint8_t align,
+/*
+ * The bucket of an allocation and this thread's counters for it. stack: the identity of the stack that the thread walked
+ * last; align: as in struct ht_bucket.
+ */
+uint32_t buckets_get(struct thread *t, uint64_t stack, uint32_t size_class, uint8_t align,
 	enum ht_source source, struct ht_counters **counters);
 
 /* This thread's counters of a known bucket. Never NULL: without room they are a record that nobody reads. */
 struct ht_counters *buckets_counters(struct thread *t, uint32_t bucket);
 
 /* A live buffer went from one bucket to another by realloc. */
-void buckets_regrown(uint32_t from, uint32_t to, uint64_t from_bytes, uint64_t to_bytes, bool moved);
+void buckets_regrown(
+	uint32_t from, uint32_t to, uint64_t from_bytes, uint64_t to_bytes, bool moved);
 
 /* A chain takes a step (origin and classes), and ends. */
 void buckets_chain_step(

@@ -76,7 +76,7 @@ static void bring_forward(struct ht_history *row, uint32_t generation)
 	}
 }
 
-static uint32_t new_row(uint32_t bucket, uint32_t chunk)
+static uint32_t new_row(uint32_t bucket, uint32_t counters)
 {
 	uint32_t n = 0;
 
@@ -85,7 +85,7 @@ static uint32_t new_row(uint32_t bucket, uint32_t chunk)
 		n = tally.header->n_history;
 		struct ht_history *row = &tally.history[n];
 		row->bucket = bucket;
-		row->chunk = chunk;
+		row->counters = counters;
 		row->generation = tally.header->point_generation;
 		row->first = row->next = tally.header->n_points;
 		/* release: readers of the file look at no row beyond the count */
@@ -111,11 +111,8 @@ COLD void clock_catch_up(uint32_t bucket, struct ht_counters *c)
 	uint64_t held = (uint64_t)(c->live_bytes < 0 ? -c->live_bytes : c->live_bytes);
 	if (row_number == HT_NO_ROW && held >= ROW_LEAST_BYTES &&
 		held >= __atomic_load_n(&h->peak_bytes, __ATOMIC_RELAXED) / ROW_SHARE &&
-		c >= tally.counters &&
-		c < tally.counters + (size_t)__atomic_load_n(&h->n_chunks, __ATOMIC_RELAXED) *
-					     HT_CHUNK_RECORDS)
-		row_number = new_row(
-			bucket, (uint32_t)((size_t)(c - tally.counters) / HT_CHUNK_RECORDS));
+		tallyfile_counters(c) != TALLYFILE_NOWHERE)
+		row_number = new_row(bucket, tallyfile_counters(c));
 	if (row_number != HT_NO_ROW) {
 		struct ht_history *row = &tally.history[row_number];
 		/* acquire: the count belongs to this generation or a later one, never to one before */

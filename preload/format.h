@@ -10,10 +10,9 @@
 #include <stdint.h>
 
 #define HT_MAGIC "heaptlly" /* eight bytes, no terminator */
-#define HT_VERSION 2u
+#define HT_VERSION 3u
 #define HT_MAX_EXTENTS 8192u
 #define HT_EXTENTS_OFFSET 4096u /* the extent table follows the header page */
-#define HT_CHUNK_RECORDS 16u	/* counter records in one chunk */
 #define HT_TIMELINE_POINTS 508u /* capacity; coarsened to half when full */
 #define HT_LIFETIME_BINS 12u
 #define HT_LIFETIME_FIRST 12u /* log2 of the ticks where bin 1 begins */
@@ -32,8 +31,8 @@ enum ht_section {
 	HT_SEC_MODULES = 2,   /* struct ht_module; index 0 is the pseudo module */
 	HT_SEC_SITES = 3,     /* struct ht_site; index 0 is the root */
 	HT_SEC_BUCKETS = 4,   /* struct ht_bucket; index 0 is the overflow bucket */
-	HT_SEC_CHUNKS = 5,    /* struct ht_chunk: whose counters lie at that place of HT_SEC_COUNTERS */
-	HT_SEC_COUNTERS = 6,  /* struct ht_counters, HT_CHUNK_RECORDS of them a chunk */
+	HT_SEC_OWNERS = 5,    /* struct ht_owner: whose counters lie at that place of HT_SEC_COUNTERS */
+	HT_SEC_COUNTERS = 6,  /* struct ht_counters */
 	HT_SEC_REGROWS = 7,   /* struct ht_regrow: realloc steps from bucket to bucket */
 	HT_SEC_CHAINS = 8,    /* struct ht_chain: where chains end, by origin */
 	HT_SEC_THREADS = 9,   /* struct ht_thread */
@@ -108,7 +107,7 @@ struct ht_header {
 	uint32_t n_modules;
 	uint32_t n_sites;
 	uint32_t n_buckets;
-	uint32_t n_chunks;
+	uint32_t n_counters;
 	uint32_t n_regrows;
 	uint32_t n_chains;
 	uint32_t n_threads;
@@ -232,9 +231,9 @@ struct ht_bucket {
 	uint64_t first_ticks; /* time of its first event */
 };
 
-struct ht_chunk {
-	uint32_t first_bucket; /* a multiple of HT_CHUNK_RECORDS */
-	uint32_t thread;       /* index of the recording thread; several chunks may hold one bucket: add them up */
+struct ht_owner {
+	uint32_t bucket;
+	uint32_t thread; /* index of the recording thread; a bucket may have several records: add them up */
 };
 
 /* Counters of one bucket as seen by one thread. Sums over threads are exact; a single record's live values can be
@@ -328,7 +327,7 @@ struct ht_point {
 /* Live bytes of one counters record along the timeline. */
 struct ht_history {
 	uint32_t bucket;
-	uint32_t chunk;
+	uint32_t counters; /* the record: index in HT_SEC_COUNTERS. In a finished tally: the bucket */
 	uint32_t generation; /* of the timeline when last written; bring it forward by keeping every second value */
 	uint32_t first;	     /* first point known */
 	uint32_t next;	     /* first point not written; from there on it is the record's live_bytes */
@@ -402,7 +401,7 @@ struct ht_function {
 	uint32_t file; /* names: source file, or 0 */
 	uint16_t module;
 	uint16_t flags;
-	uint32_t reserved;
+	uint32_t crate; /* names: whose impl it is of, by its linker name; 0: the name tells */
 };
 
 struct ht_frame {
@@ -423,7 +422,7 @@ _Static_assert(sizeof(struct ht_extent) == 32, "layout");
 _Static_assert(sizeof(struct ht_module) == 88, "layout");
 _Static_assert(sizeof(struct ht_site) == 16, "layout");
 _Static_assert(sizeof(struct ht_bucket) == 16, "layout");
-_Static_assert(sizeof(struct ht_chunk) == 8, "layout");
+_Static_assert(sizeof(struct ht_owner) == 8, "layout");
 _Static_assert(sizeof(struct ht_counters) == 192, "layout");
 _Static_assert(sizeof(struct ht_regrow) == 48, "layout");
 _Static_assert(sizeof(struct ht_chain) == 72, "layout");

@@ -109,7 +109,7 @@ static inline bool ready(void)
 
 /* After the real function: records its success or failure. */
 static inline void *allocated(
-	struct unwind_regs caller, void *p, size_t bytes, uint8_t align, bool uninitialised)
+	const uintptr_t *caller, void *p, size_t bytes, uint8_t align, bool uninitialised)
 {
 	struct thread *t = record_enter_alloc(p, bytes);
 
@@ -159,7 +159,7 @@ EXPORT void *calloc(size_t count, size_t bytes)
 	return allocated(UNWIND_CALLER, TIMED(real.calloc(count, bytes)), all, 0, false);
 }
 
-static COLD void *leave_bootstrap(struct unwind_regs caller, void *p, size_t bytes)
+static COLD void *leave_bootstrap(const uintptr_t *caller, void *p, size_t bytes)
 {
 	size_t old = bootstrap_usable(p);
 	void *q = ready() ? real.malloc(bytes) : bootstrap_alloc(bytes, 16);
@@ -169,7 +169,7 @@ static COLD void *leave_bootstrap(struct unwind_regs caller, void *p, size_t byt
 	return resolved ? allocated(caller, q, bytes, 0, false) : q;
 }
 
-static inline void *reallocate(struct unwind_regs caller, void *p, size_t bytes)
+static inline void *reallocate(const uintptr_t *caller, void *p, size_t bytes)
 {
 	struct record_realloc r;
 

@@ -42,7 +42,7 @@ uint32_t index_add(struct index *x, uint64_t hash, const void *key)
 	if (record != 0) /* another thread was faster */
 		goto out;
 	if (x->used >= t->mask / 2) {
-		struct index_table *bigger = new_table((t->mask + 1) * 4);
+		struct index_table *bigger = new_table((t->mask + 1) * 2);
 		if (bigger) {
 			for (uint32_t i = 0; i <= t->mask; i++)
 				if (t->slots[i])

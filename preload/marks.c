@@ -96,17 +96,14 @@ COLD void marks_phase(const struct ht_counters *c)
 	struct ht_header *h = tally.header;
 
 	/* where counts go that have no room */
-	if (c < tally.counters ||
-		c >= tally.counters +
-				(size_t)__atomic_load_n(&h->n_chunks, __ATOMIC_RELAXED) *
-					HT_CHUNK_RECORDS)
+	if (tallyfile_counters(c) == TALLYFILE_NOWHERE)
 		return;
 	sys_lock(&phase_lock);
 	uint32_t n = h->n_phases;
 	bool room = tallyfile_room(HT_SEC_PHASES, n + 1);
 	if (room) {
 		tally.phases[n] = (struct ht_phase){
-			.counters = (uint32_t)(c - tally.counters),
+			.counters = tallyfile_counters(c),
 			.mark = __atomic_load_n(&h->n_marks, __ATOMIC_RELAXED) - 1,
 			.allocs = c->allocs,
 			.alloc_bytes = c->alloc_bytes,

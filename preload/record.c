@@ -360,13 +360,13 @@ static inline void count_arrival(struct thread *t, uint32_t bucket, struct ht_co
 		__atomic_fetch_add(&tally.header->zero_sizes, 1, __ATOMIC_RELAXED);
 }
 
-void record_alloc(struct thread *t, struct unwind_regs regs, void *p, uint64_t bytes,
+void record_alloc(struct thread *t, const uintptr_t *caller, void *p, uint64_t bytes,
 	uint64_t usable_bytes, uint8_t align, enum ht_source source, bool uninitialised)
 {
 	uint64_t now = sys_ticks(), weight = sample_weight(p, bytes);
 	struct ht_counters *c;
-	uint32_t site = unwind_site(t, regs);
-	uint32_t bucket = buckets_get(t, site, ht_size_class(bytes), align, source, &c);
+	uint64_t stack = unwind_stack(t, caller);
+	uint32_t bucket = buckets_get(t, stack, ht_size_class(bytes), align, source, &c);
 	struct ledger_entry e = {
 		.bucket = bucket,
 		.origin = bucket,
@@ -456,14 +456,14 @@ COLD void record_freed(void)
 		record_leave(t);
 }
 
-static void count_regrow(struct thread *t, struct unwind_regs regs, void *p,
+static void count_regrow(struct thread *t, const uintptr_t *caller, void *p,
 	const struct ledger_entry *e, void *q, uint64_t bytes, uint64_t usable_bytes, uint8_t align,
 	enum ht_source source)
 {
 	uint64_t now = sys_ticks();
 	struct ht_counters *c;
-	uint32_t site = unwind_site(t, regs);
-	uint32_t bucket = buckets_get(t, site, ht_size_class(bytes), align, source, &c);
+	uint64_t stack = unwind_stack(t, caller);
+	uint32_t bucket = buckets_get(t, stack, ht_size_class(bytes), align, source, &c);
 	struct ht_counters *before = buckets_counters(t, e->bucket);
 	struct ledger_entry now_entry = *e;
 
@@ -499,7 +499,7 @@ void record_realloc_begin(struct record_realloc *r, void *p)
 }
 
 /* With sampling a realloc is a free and an allocation: the new size has a chance of its own. */
-static COLD void realloc_sampled(struct record_realloc *r, struct unwind_regs regs, void *q,
+static COLD void realloc_sampled(struct record_realloc *r, const uintptr_t *caller, void *q,
 	uint64_t bytes, uint64_t usable_bytes, uint8_t align, enum ht_source source)
 {
 	struct ledger_entry old;
@@ -515,29 +515,29 @@ static COLD void realloc_sampled(struct record_realloc *r, struct unwind_regs re
 	if (!t)
 		return;
 	if (q)
-		record_alloc(t, regs, q, bytes, usable_bytes, align, source, false);
+		record_alloc(t, caller, q, bytes, usable_bytes, align, source, false);
 	else
 		record_failure(bytes);
 	record_leave(t);
 }
 
-void record_realloc_end(struct record_realloc *r, struct unwind_regs regs, void *q, uint64_t bytes,
+void record_realloc_end(struct record_realloc *r, const uintptr_t *caller, void *q, uint64_t bytes,
 	uint64_t usable_bytes, uint8_t align, enum ht_source source)
 {
 	struct ledger_entry old;
 
 	if (unlikely(sample_mean)) {
-		realloc_sampled(r, regs, q, bytes, usable_bytes, align, source);
+		realloc_sampled(r, caller, q, bytes, usable_bytes, align, source);
 		return;
 	}
 	struct thread *t = r->recorded ? record_enter() : NULL;
 	if (!t)
 		return;
 	if (likely(q && r->known)) {
-		count_regrow(t, regs, r->p, &r->e, q, bytes, usable_bytes, align, source);
+		count_regrow(t, caller, r->p, &r->e, q, bytes, usable_bytes, align, source);
 	} else if (q) {
 		record_unknown_free(t);
-		record_alloc(t, regs, q, bytes, usable_bytes, align, source, false);
+		record_alloc(t, caller, q, bytes, usable_bytes, align, source, false);
 	} else {
 		if (r->known)
 			ledger_put((uintptr_t)r->p, &r->e, &old);

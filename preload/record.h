@@ -37,7 +37,7 @@ struct record_self {
 	uint64_t process; /* version of the gate when this thread's state was made */
 	struct thread *thread;
 	void *last_alloc; /* for temporaries; NULL after anything else */
-	bool ended; /* the thread is past its end: states are borrowed per event */
+	bool ended;       /* the thread is past its end: states are borrowed per event */
 };
 extern struct record_gate *record_gate;
 extern _Thread_local struct record_self record_self __attribute__((tls_model("initial-exec")));
@@ -100,7 +100,7 @@ static inline void record_unmute(uint64_t before)
 uint64_t record_allocs(void);
 
 /* uninitialised: nobody may rely on what is in the block. */
-void record_alloc(struct thread *t, struct unwind_regs regs, void *p, uint64_t bytes,
+void record_alloc(struct thread *t, const uintptr_t *caller, void *p, uint64_t bytes,
 	uint64_t usable_bytes, uint8_t align, enum ht_source source, bool uninitialised);
 void record_failure(uint64_t bytes);
 
@@ -138,7 +138,7 @@ struct record_realloc {
 };
 void record_realloc_begin(struct record_realloc *r, void *p);
 /* q: what the real one returned; NULL: it failed, and p stays as it was. */
-void record_realloc_end(struct record_realloc *r, struct unwind_regs regs, void *q, uint64_t bytes,
+void record_realloc_end(struct record_realloc *r, const uintptr_t *caller, void *q, uint64_t bytes,
 	uint64_t usable_bytes, uint8_t align, enum ht_source source);
 /* It was the C library's other way to free. */
 void record_realloc_freed(struct record_realloc *r);

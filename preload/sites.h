@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The site tree: one node per (parent, return address), shared by all threads, in the tally. */
+/*
+ * The site tree: one node per (parent, return address), shared by all threads, in the tally. Nodes are found by the
+ * identity of the stack that they stand for, see unwind_stack.
+ */
 #ifndef HEAPTALLY_SITES_H
 #define HEAPTALLY_SITES_H
 
@@ -8,7 +11,10 @@
 
 bool site_tree_init(void);
 
-/* The child of `parent` for an address; made when new. Returns `parent` itself when the table is full. */
-uint32_t sites_child(uint32_t parent, uint16_t module, uint64_t offset);
+/* The site of a stack; 0: it has none yet. */
+uint32_t sites_find(uint64_t identity);
+
+/* The same, made when new: a child of `parent`. Returns `parent` itself when the table is full. */
+uint32_t sites_child(uint64_t identity, uint32_t parent, uint16_t module, uint64_t offset);
 
 #endif

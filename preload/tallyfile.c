@@ -41,7 +41,7 @@ static const struct {
 	{HT_SEC_MODULES, sizeof(struct ht_module), 65535, 1},
 	{HT_SEC_SITES, sizeof(struct ht_site), 16u << 20, 8192},
 	{HT_SEC_BUCKETS, sizeof(struct ht_bucket), 4u << 20, 4096},
-	{HT_SEC_CHUNKS, sizeof(struct ht_chunk), 1u << 20, 1},
+	{HT_SEC_OWNERS, sizeof(struct ht_owner), 16u << 20, 1024},
 	{HT_SEC_COUNTERS, sizeof(struct ht_counters), 16u << 20, 1024},
 	{HT_SEC_REGROWS, sizeof(struct ht_regrow), 1u << 20, 1},
 	{HT_SEC_CHAINS, sizeof(struct ht_chain), 1u << 20, 1},
@@ -246,7 +246,7 @@ int tallyfile_open(const char *directory, const char *program)
 	table(modules, HT_SEC_MODULES);
 	table(sites, HT_SEC_SITES);
 	table(buckets, HT_SEC_BUCKETS);
-	table(chunks, HT_SEC_CHUNKS);
+	table(owners, HT_SEC_OWNERS);
 	table(counters, HT_SEC_COUNTERS);
 	table(regrows, HT_SEC_REGROWS);
 	table(chains, HT_SEC_CHAINS);

@@ -17,7 +17,7 @@ struct tallyfile {
 	struct ht_module *modules;
 	struct ht_site *sites;
 	struct ht_bucket *buckets;
-	struct ht_chunk *chunks;
+	struct ht_owner *owners;
 	struct ht_counters *counters;
 	struct ht_regrow *regrows;
 	struct ht_chain *chains;
@@ -40,6 +40,16 @@ extern struct tallyfile tally;
  * lock of the caller.
  */
 int tallyfile_open(const char *directory, const char *program);
+
+/* The number of a counters record; NOWHERE: it is where counts go that have no room. */
+#define TALLYFILE_NOWHERE UINT32_MAX
+static inline uint32_t tallyfile_counters(const struct ht_counters *c)
+{
+	uint64_t n = ((uintptr_t)c - (uintptr_t)tally.counters) / sizeof(*c);
+
+	return n < __atomic_load_n(&tally.header->n_counters, __ATOMIC_RELAXED) ? (uint32_t)n
+										: TALLYFILE_NOWHERE;
+}
 
 /* Makes room for `count` records of a section. False when the disk or the section's reservation is full; thread-safe;
  * cheap when there is room. */

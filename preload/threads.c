@@ -47,9 +47,8 @@ struct thread *threads_attach(void)
 	} else {
 		t = sys_reserve(sizeof(*t));
 		if (t)
-			t->chunks = sys_reserve(
-				sizeof(t->chunks[0]) * (MAX_BUCKETS / HT_CHUNK_RECORDS));
-		if (!t || !t->chunks) {
+			t->records = sys_reserve(sizeof(t->records[0]) * MAX_BUCKETS);
+		if (!t || !t->records) {
 			if (t)
 				sys_unmap(t, sizeof(*t));
 			sys_unlock(&lock);
@@ -124,7 +123,6 @@ void threads_note_name(struct thread *t)
 void threads_flush_caches(struct thread *t)
 {
 	memset(t->frames, 0, sizeof(t->frames));
-	memset(t->sites, 0, sizeof(t->sites));
 	t->unwinder.depth = 0;
 	t->unwinder.stack_low = t->unwinder.stack_high = 0;
 }

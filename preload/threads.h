@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A thread's own state: its memory of the last stack, its caches, its chunks of counters. States are slots that are
+ * A thread's own state: its memory of the last stack, its caches, its counters. States are slots that are
  * handed on when threads end, so that their number follows the threads that live at the same time.
  */
 #ifndef HEAPTALLY_THREADS_H
@@ -10,43 +10,32 @@
 #include "unwind.h"
 
 #define THREAD_FRAME_BITS  12u
-#define THREAD_SITE_BITS   13u
-#define THREAD_BUCKET_BITS 12u
+#define THREAD_BUCKET_BITS 13u
 
-/* What is known of a return address: its rule, and the sites it led to last. One cache line serves both halves of a
- * walk, the way out and the way back in. */
+/* The unwinder's rule for a return address. */
 struct thread_frame {
 	uintptr_t ip;
 	uint64_t rule;
-	uint32_t parents[2];
-	uint32_t sites[2];
-};
-
-struct thread_site {
-	uintptr_t ip;
-	uint32_t parent;
-	uint32_t site;
 };
 
 struct thread_bucket {
-	uint64_t key; /* site << 32 | class << 16 | align << 8 | source */
+	uint64_t key; /* identity of the stack, with class, alignment and source */
 	uint32_t bucket;
-	struct ht_counters *counters;
+	uint32_t record; /* its counters */
 };
 
 struct thread {
 	uint32_t slot;
-	uint32_t serial;	  /* counts threads over the run; tells who allocated */
+	uint32_t serial;  /* counts threads over the run; tells who allocated */
 	uint64_t version; /* of the gate that this state belongs to */
 	struct ht_thread *record;
 	uint32_t until_filled, until_content; /* events until the next probes */
-	uint32_t freed_bucket; /* of the free that is going on; 0: it is not recorded */
-	int64_t unflushed_bytes;   /* change of live bytes not yet in the header */
-	uint64_t flush_bytes; /* how much of that may gather */
-	struct ht_counters **chunks; /* counters of buckets [16i, 16i+16), or NULL */
+	uint32_t freed_bucket;   /* of the free that is going on; 0: it is not recorded */
+	int64_t unflushed_bytes; /* change of live bytes not yet in the header */
+	uint64_t flush_bytes;    /* how much of that may gather */
+	uint32_t *records;       /* by bucket: 1 + the number of its counters; 0: it has none yet */
 	struct thread *next_free;
 	struct thread_frame frames[1u << THREAD_FRAME_BITS];
-	struct thread_site sites[1u << THREAD_SITE_BITS];
 	struct thread_bucket buckets[1u << THREAD_BUCKET_BITS];
 	struct unwinder unwinder;
 };

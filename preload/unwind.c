@@ -334,84 +334,109 @@ static inline uint32_t unchanged(struct unwinder *u, uint32_t at)
 	return at;
 }
 
-static uint32_t new_site(uint32_t parent, uintptr_t ip, uint64_t rule)
-{
-	uint16_t module = RULE_MODULE(rule);
-
-	if (module)
-		return sites_child(parent, module, ip - tally.modules[module].bias);
-	if (tally.sites[parent].module == 0 && tally.sites[parent].offset == HT_PSEUDO_JIT)
-		return parent; /* neighbouring JIT frames are one: their addresses come and go */
-	return sites_child(parent, 0, HT_PSEUDO_JIT);
-}
-
-static inline struct thread_frame *frame_of(struct thread *t, uintptr_t ip)
-{
-	return &t->frames[(ip * 0x9e3779b97f4a7c15u) >> (64 - THREAD_FRAME_BITS)];
-}
-
 /* The rule of an address, by way of the thread's own memory. */
 static inline uint64_t thread_rule(struct thread *t, uintptr_t ip)
 {
-	struct thread_frame *f = frame_of(t, ip);
+	struct thread_frame *f = &t->frames[(ip * 0x9e3779b97f4a7c15u) >> (64 - THREAD_FRAME_BITS)];
 
 	if (unlikely(f->ip != ip))
-		*f = (struct thread_frame){
-			.ip = ip, .rule = rule_of(ip), .parents = {UINT32_MAX, UINT32_MAX}};
+		*f = (struct thread_frame){.ip = ip, .rule = rule_of(ip)};
 	return f->rule;
 }
 
-/* The second level: as many pairs as fit. */
-static NOINLINE uint32_t site_of_pair(
-	struct thread *t, uint32_t parent, uintptr_t ip, uint64_t rule)
+/* One to one in either argument. */
+static inline uint64_t mix(uint64_t identity, uint64_t value)
 {
-	uint64_t hash = (ip ^ (uint64_t)parent << 20) * 0x9e3779b97f4a7c15u;
-	struct thread_site *cached = &t->sites[hash >> (64 - THREAD_SITE_BITS)];
+	uint64_t h = (identity ^ value) * 0x9e3779b97f4a7c15u;
 
-	if (cached->ip != ip || cached->parent != parent)
-		*cached = (struct thread_site){ip, parent, new_site(parent, ip, rule)};
-	return cached->site;
+	return h ^ h >> 32;
 }
 
-static inline uint32_t site_of(struct thread *t, uint32_t parent, uintptr_t ip, uint64_t rule)
+/* Far from all addresses and from the root's identity, which is 0. */
+static inline uint64_t pseudo_identity(uint64_t outer, enum ht_pseudo pseudo)
 {
-	struct thread_frame *f = frame_of(t, ip);
-
-	if (unlikely(f->ip != ip))
-		return site_of_pair(t, parent, ip, rule);
-	if (likely(f->parents[0] == parent))
-		return f->sites[0];
-	uint32_t site = f->parents[1] == parent ? f->sites[1] : site_of_pair(t, parent, ip, rule);
-	/* latest first */
-	f->parents[1] = f->parents[0];
-	f->sites[1] = f->sites[0];
-	f->parents[0] = parent;
-	f->sites[0] = site;
-	return site;
+	return pseudo == HT_PSEUDO_ROOT ? outer : mix(outer, ~(uint64_t)pseudo);
 }
 
-static COLD uint32_t slow_site(struct thread *t, struct unwind_regs regs)
+/* Identity and site of frame `at`, whose caller's are there already. */
+
+static inline bool of_jit(const struct unwinder *u, uint32_t at)
 {
+	return RULE_MODULE(u->frames[at].rule) == 0;
+}
+
+static inline void identify(struct unwinder *u, uint32_t at)
+{
+	struct unwind_frame *f = &u->frames[at];
+	uint64_t outer = at ? f[-1].identity : pseudo_identity(0, u->base);
+
+	f->site = UNWIND_NO_SITE;
+	if (likely(!of_jit(u, at))) /* another module may come to the same address */
+		f->identity = mix(outer, f->regs.ip ^ (uint64_t)RULE_MODULE(f->rule) << 48);
+	else /* neighbouring JIT frames are one: their addresses come and go */
+		f->identity =
+			at && of_jit(u, at - 1) ? outer : pseudo_identity(outer, HT_PSEUDO_JIT);
+}
+
+static uint32_t new_site(const struct unwinder *u, uint32_t at)
+{
+	const struct unwind_frame *f = &u->frames[at];
+	uint32_t outer = at ? f[-1].site : base_sites[u->base];
+	uint16_t module = RULE_MODULE(f->rule);
+
+	if (module)
+		return sites_child(
+			f->identity, outer, module, f->regs.ip - tally.modules[module].bias);
+	if (at && of_jit(u, at - 1))
+		return outer;
+	return sites_child(f->identity, outer, 0, HT_PSEUDO_JIT);
+}
+
+uint32_t unwind_site(struct thread *t)
+{
+	struct unwinder *u = &t->unwinder;
+	uint32_t at = u->walked;
+
+	for (; at > 0 && u->frames[at - 1].site == UNWIND_NO_SITE; at--) {
+		uint32_t site = sites_find(u->frames[at - 1].identity);
+		if (site) {
+			u->frames[at - 1].site = site;
+			break;
+		}
+	}
+	for (; at < u->walked; at++)
+		u->frames[at].site = new_site(u, at);
+	return u->walked ? u->frames[u->walked - 1].site : base_sites[u->base];
+}
+
+static COLD uint64_t slow_stack(struct thread *t, struct unwind_regs regs)
+{
+	struct unwinder *u = &t->unwinder;
 	uintptr_t ips[512];
 	uint32_t n = unwind_slow(regs.sp, ips, max_depth < 512 ? max_depth : 512);
-	uint32_t site = 0;
 
-	t->unwinder.depth = 0;
 	__atomic_fetch_add(&tally.header->slow_walks, 1, __ATOMIC_RELAXED);
+	u->base = HT_PSEUDO_ROOT;
 	if (n == 0 ||
 		ips[0] != regs.ip) { /* libunwind is not there or lost its way: keep what is sure */
 		ips[0] = regs.ip;
 		n = 1;
-		site = base_sites[HT_PSEUDO_BROKEN];
+		u->base = HT_PSEUDO_BROKEN;
 	}
-	while (n-- > 0)
-		site = site_of(t, site, ips[n], rule_of(ips[n]));
-	return site;
+	for (uint32_t i = 0; i < n; i++) {
+		uintptr_t ip = ips[n - 1 - i];
+		u->frames[i] = (struct unwind_frame){.regs.ip = ip, .rule = rule_of(ip)};
+		identify(u, i);
+	}
+	u->depth = 0;
+	u->walked = n;
+	return u->frames[n - 1].identity;
 }
 
-uint32_t unwind_site(struct thread *t, struct unwind_regs regs)
+uint64_t unwind_stack(struct thread *t, const uintptr_t *caller)
 {
 	struct unwinder *u = &t->unwinder;
+	struct unwind_regs regs = unwind_regs(caller);
 	uint32_t remembered = u->depth, n = 0, kept = 0;
 	uintptr_t last_sp = 0;
 	enum ht_pseudo base = HT_PSEUDO_ROOT;
@@ -449,7 +474,7 @@ uint32_t unwind_site(struct thread *t, struct unwind_regs regs)
 			continue;
 		}
 		if (s == STEP_COMPLEX)
-			return slow_site(t, n == 0 ? regs : u->fresh[0].regs);
+			return slow_stack(t, n == 0 ? regs : u->fresh[0].regs);
 		if (s == STEP_NO_TABLES) {
 			base = HT_PSEUDO_NO_TABLES;
 		} else if (s == STEP_BROKEN) {
@@ -467,24 +492,22 @@ uint32_t unwind_site(struct thread *t, struct unwind_regs regs)
 		stable = false;
 	}
 
-	uint32_t site = kept ? u->frames[kept - 1].site : 0;
-	if (unlikely(base != HT_PSEUDO_ROOT)) {
-		site = base_sites[base];
+	if (unlikely(kept == 0)) {
+		u->base = base;
 		if (base == HT_PSEUDO_TRUNCATED)
 			__atomic_fetch_add(&tally.header->deep_stacks, 1, __ATOMIC_RELAXED);
-		else
+		else if (base != HT_PSEUDO_ROOT)
 			t->record->cut_stacks++;
 	}
-	u->depth = kept + n;
+	u->depth = u->walked = kept + n;
 	for (uint32_t i = kept; n-- > 0; i++) {
-		struct unwind_frame *f = &u->frames[i];
-		*f = u->fresh[n];
-		site = f->site = site_of(t, site, f->regs.ip, f->rule);
+		u->frames[i] = u->fresh[n];
+		identify(u, i);
 		remember(u, i);
 	}
 	if (unlikely(!stable))
 		u->depth = 0;
-	return site;
+	return u->walked ? u->frames[u->walked - 1].identity : pseudo_identity(0, u->base);
 }
 
 void unwind_forget(uintptr_t start, uintptr_t end)
@@ -503,6 +526,6 @@ bool unwind_init(uint32_t depth)
 	rules_used = 0;
 	rules = rules_new(DEFAULT_RULES);
 	for (uint32_t base = HT_PSEUDO_NO_TABLES; base < HT_PSEUDO_COUNT; base++)
-		base_sites[base] = sites_child(0, 0, base);
+		base_sites[base] = sites_child(pseudo_identity(0, base), 0, 0, base);
 	return rules != NULL;
 }

@@ -11,29 +11,33 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "format.h"
+
 #define UNWIND_MAX_DEPTH 4096u
 
-/* Registers in the caller of a hook, just after the hook returns. */
+/* Registers at a frame, just after what it called returns. */
 struct unwind_regs {
 	uintptr_t ip; /* a return address; of an interrupted instruction: its address + 1 */
 	uintptr_t sp;
 	uintptr_t bp;
 };
 
-#define UNWIND_CALLER                                                                              \
-	(struct unwind_regs)                                                                       \
-	{                                                                                          \
-		.ip = (uintptr_t)__builtin_return_address(0),                                      \
-		.sp = (uintptr_t)__builtin_frame_address(0) + 16,                                  \
-		.bp = *(uintptr_t *)__builtin_frame_address(0)                                     \
-	}
+/* In a hook: where its stack starts. There lie the caller's rbp and the return address, above them is the caller's frame. */
+#define UNWIND_CALLER ((const uintptr_t *)__builtin_frame_address(0))
+
+static inline struct unwind_regs unwind_regs(const uintptr_t *caller)
+{
+	return (struct unwind_regs){
+		.ip = caller[1], .sp = (uintptr_t)(caller + 2), .bp = caller[0]};
+}
 
 struct unwind_frame {
 	struct unwind_regs regs; /* bp means nothing where bp_matters is false */
 	uint64_t rule;
 	uintptr_t bp_slot; /* where the caller's rbp was read; 0: nowhere */
-	uint32_t site;
-	bool bp_matters; /* a walk from here outwards depends on rbp */
+	uint64_t identity; /* of the stack that ends here */
+	uint32_t site;     /* of it, or UNWIND_NO_SITE: nobody asked yet */
+	bool bp_matters;   /* a walk from here outwards depends on rbp */
 };
 
 /* What must be unchanged for a remembered frame still to lead to the next one out. */
@@ -44,12 +48,14 @@ struct unwind_check {
 	uintptr_t bp;
 };
 
+#define UNWIND_NO_SITE UINT32_MAX
+
 /* One thread's memory of its last stack. Zeroed memory is a valid start. */
 struct unwinder {
 	uintptr_t stack_low, stack_high; /* known to be readable */
 	uint32_t depth;                  /* remembered frames; frames[0] is the outermost */
-	uint32_t slow_walks;             /* not yet added to the header */
-	uint32_t base;                   /* site that the outermost frame hangs on */
+	uint32_t walked;                 /* frames of the stack that was walked last */
+	enum ht_pseudo base;             /* what that stack hangs on */
 	struct unwind_check checks[UNWIND_MAX_DEPTH]; /* of frames[i] */
 	struct unwind_frame frames[UNWIND_MAX_DEPTH];
 	struct unwind_frame fresh[UNWIND_MAX_DEPTH]; /* innermost first, while walking */
@@ -59,8 +65,13 @@ struct unwinder {
 bool unwind_init(uint32_t depth);
 
 struct thread;
-/* The site of the stack that starts at `regs`. */
-uint32_t unwind_site(struct thread *t, struct unwind_regs regs);
+/*
+ * Walks the stack of a hook's caller, see UNWIND_CALLER. Gives its identity: 64 bits of hash over what its site is made of, equal for
+ * equal sites. Of a million stacks, two are taken for one with a probability of 3e-8.
+ */
+uint64_t unwind_stack(struct thread *t, const uintptr_t *caller);
+/* The site of the stack walked last. */
+uint32_t unwind_site(struct thread *t);
 
 /* Forget all rules for this address range: its module is gone. */
 void unwind_forget(uintptr_t start, uintptr_t end);

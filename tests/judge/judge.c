@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The judge of the unwinder: linked with the shim's own objects into a second shim, for tests only. Every Nth stack that
- * unwind_site finds is walked once more by libunwind, which knows nothing of the thread's last stack, and compared
+ * unwind_stack finds is walked once more by libunwind, which knows nothing of the thread's last stack, and compared
  * frame by frame; through JIT code it is led by frame pointers. The judge stands between by the linker's --wrap, so
  * that what is judged is what ships. Environment:
  *   HEAPTALLY_JUDGE=FILE         where the verdict is appended at exit, "KEY VALUE" lines and examples
@@ -104,8 +104,8 @@ static _Thread_local struct desk *desk __attribute__((tls_model("initial-exec"))
 static _Thread_local uint64_t own_events __attribute__((tls_model("initial-exec")));
 static _Thread_local bool was_slow __attribute__((tls_model("initial-exec")));
 
-uint32_t __real_unwind_site(struct thread *t, struct unwind_regs regs);
-uint32_t __wrap_unwind_site(struct thread *t, struct unwind_regs regs);
+uint64_t __real_unwind_stack(struct thread *t, const uintptr_t *caller);
+uint64_t __wrap_unwind_stack(struct thread *t, const uintptr_t *caller);
 uint32_t __real_unwind_slow(uintptr_t sp, uintptr_t *ips, uint32_t max);
 uint32_t __wrap_unwind_slow(uintptr_t sp, uintptr_t *ips, uint32_t max);
 void __real_unwind_forget(uintptr_t start, uintptr_t end);
@@ -306,20 +306,20 @@ static void judge(struct unwind_regs regs, uint32_t site)
 		keep_example(examples[kind][before], d, kind, at);
 }
 
-uint32_t __wrap_unwind_site(struct thread *t, struct unwind_regs regs)
+uint64_t __wrap_unwind_stack(struct thread *t, const uintptr_t *caller)
 {
 	was_slow = false;
-	uint32_t site = __real_unwind_site(t, regs);
+	uint64_t stack = __real_unwind_stack(t, caller);
 
 	add(&events, 1);
 	if (!__atomic_load_n(&ready, __ATOMIC_ACQUIRE) || ++own_events % every != 0)
-		return site;
+		return stack;
 	if (was_slow)
 		add(&by_libunwind, 1);
 	int saved_errno = errno;
-	judge(regs, site);
+	judge(unwind_regs(caller), unwind_site(t));
 	errno = saved_errno;
-	return site;
+	return stack;
 }
 
 uint32_t __wrap_unwind_slow(uintptr_t sp, uintptr_t *ips, uint32_t max)

@@ -230,7 +230,7 @@ int main(int argc, char **argv)
 		sum.reallocs += tally.threads[i].reallocs;
 	}
 	int64_t live = 0;
-	for (size_t i = 0; i < (size_t)tally.header->n_chunks * HT_CHUNK_RECORDS; i++)
+	for (size_t i = 0; i < tally.header->n_counters; i++)
 		live += tally.counters[i].live_count;
 	bad += check("live_count", (uint64_t)live, 0);
 	if (tally.header->sample_bytes == 0) {

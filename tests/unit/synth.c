@@ -17,7 +17,7 @@ static const size_t record_bytes[HT_SEC_COUNT] = {
 	[HT_SEC_MODULES] = sizeof(struct ht_module),
 	[HT_SEC_SITES] = sizeof(struct ht_site),
 	[HT_SEC_BUCKETS] = sizeof(struct ht_bucket),
-	[HT_SEC_CHUNKS] = sizeof(struct ht_chunk),
+	[HT_SEC_OWNERS] = sizeof(struct ht_owner),
 	[HT_SEC_COUNTERS] = sizeof(struct ht_counters),
 	[HT_SEC_REGROWS] = sizeof(struct ht_regrow),
 	[HT_SEC_CHAINS] = sizeof(struct ht_chain),
@@ -71,21 +71,14 @@ static uint32_t add_text(struct synth *s, enum ht_section section, const char *t
 /* Index of the record for `bucket` as seen by `thread`, made if there is none. */
 static uint32_t find_counters(struct synth *s, uint32_t bucket, uint32_t thread)
 {
-	uint32_t first = bucket / HT_CHUNK_RECORDS * HT_CHUNK_RECORDS, i;
+	struct ht_owner owner = {bucket, thread};
+	struct ht_counters empty = {.min_bytes = UINT64_MAX};
 
-	for (i = 0; i < count(s, HT_SEC_CHUNKS); i++) {
-		const struct ht_chunk *c = synth_at(s, HT_SEC_CHUNKS, i);
-		if (c->first_bucket == first && c->thread == thread)
-			break;
-	}
-	if (i == count(s, HT_SEC_CHUNKS)) {
-		struct ht_chunk c = {first, thread};
-		struct ht_counters empty = {.min_bytes = UINT64_MAX};
-		synth_add(s, HT_SEC_CHUNKS, &c);
-		for (uint32_t k = 0; k < HT_CHUNK_RECORDS; k++)
-			synth_add(s, HT_SEC_COUNTERS, &empty);
-	}
-	return i * HT_CHUNK_RECORDS + bucket % HT_CHUNK_RECORDS;
+	for (uint32_t i = 0; i < count(s, HT_SEC_OWNERS); i++)
+		if (memcmp(synth_at(s, HT_SEC_OWNERS, i), &owner, sizeof(owner)) == 0)
+			return i;
+	synth_add(s, HT_SEC_OWNERS, &owner);
+	return synth_add(s, HT_SEC_COUNTERS, &empty);
 }
 
 /* Brings a history row to the timeline's generation, one halving at a time, and writes what it slept through. */
@@ -164,7 +157,7 @@ static int location_order(const void *a, const void *b)
 	return (x->offset > y->offset) - (x->offset < y->offset);
 }
 
-void synth_init(struct synth *s)
+struct synth *synth_init(struct synth *s)
 {
 	struct ht_header *h = &s->header;
 
@@ -192,6 +185,7 @@ void synth_init(struct synth *s)
 	h->exe = synth_string(s, "/usr/bin/prog");
 	h->command = synth_string(s, "prog --flag");
 	h->cwd = synth_string(s, "/home/user");
+	return s;
 }
 
 void synth_release(struct synth *s)
@@ -319,6 +313,37 @@ uint32_t synth_call(struct synth *s, uint32_t parent, const char *name)
 	return synth_site(s, parent, 1, offset);
 }
 
+uint32_t synth_stack(struct synth *s, const char *const *names)
+{
+	uint32_t site = 0;
+
+	for (; *names; names++)
+		site = synth_call(s, site, *names);
+	return site;
+}
+
+uint32_t synth_unnamed(struct synth *s, const char *path, uint64_t offset)
+{
+	uint32_t first = count(s, HT_SEC_FUNCTIONS), module;
+	const char *slash = strrchr(path, '/');
+	char name[64];
+
+	for (module = 1; module < count(s, HT_SEC_MODULES); module++) {
+		const struct ht_module *m = synth_at(s, HT_SEC_MODULES, module);
+		if (!strcmp(synth_at(s, HT_SEC_STRINGS, m->path), path))
+			break;
+	}
+	if (module == count(s, HT_SEC_MODULES))
+		module = synth_module(s, path);
+	snprintf(name, sizeof(name), "%s+0x%llx", slash ? slash + 1 : path,
+		(unsigned long long)offset);
+	synth_frame(s, module, offset, name, NULL, 0);
+	for (uint32_t f = first; f < count(s, HT_SEC_FUNCTIONS); f++)
+		((struct ht_function *)synth_at(s, HT_SEC_FUNCTIONS, f))->flags |=
+			HT_FUNCTION_UNNAMED;
+	return synth_site(s, 0, module, offset);
+}
+
 uint32_t synth_bucket(struct synth *s, uint32_t site, uint64_t bytes)
 {
 	struct ht_bucket b = {.site = site, .size_class = (uint16_t)ht_size_class(bytes)};
@@ -344,6 +369,14 @@ void synth_alloc(struct synth *s, uint32_t bucket, uint32_t thread, uint64_t n, 
 	c->alloc_bytes += n * bytes;
 	arrive(c, n, bytes);
 	turn(s, (int64_t)(n * bytes));
+}
+
+uint32_t synth_hold(struct synth *s, uint32_t site, uint64_t n, uint64_t bytes)
+{
+	uint32_t bucket = synth_bucket(s, site, bytes);
+
+	synth_alloc(s, bucket, 0, n, bytes);
+	return bucket;
 }
 
 void synth_free(struct synth *s, uint32_t bucket, uint32_t thread, uint64_t n, uint64_t bytes)
@@ -383,6 +416,18 @@ void synth_realloc(struct synth *s, uint32_t from, uint32_t to, uint32_t thread,
 	r->copied_bytes += from_bytes < to_bytes ? from_bytes : to_bytes;
 }
 
+void synth_chain(struct synth *s, uint32_t origin, uint64_t bytes, uint64_t ended, uint64_t regrows,
+	uint64_t copied_bytes)
+{
+	struct ht_chain c = {.origin = origin,
+		.size_class = (uint16_t)ht_size_class(bytes),
+		.ended = ended,
+		.regrows = regrows,
+		.copied_bytes = copied_bytes};
+
+	synth_add(s, HT_SEC_CHAINS, &c);
+}
+
 void synth_point(struct synth *s, uint64_t ticks)
 {
 	struct ht_point p = {.ticks = ticks, .live_bytes = s->header.live_bytes};
@@ -420,7 +465,7 @@ void synth_follow(struct synth *s, uint32_t bucket, uint32_t thread)
 {
 	uint32_t record = find_counters(s, bucket, thread), n_points = count(s, HT_SEC_TIMELINE);
 	struct ht_history row = {.bucket = bucket,
-		.chunk = record / HT_CHUNK_RECORDS,
+		.counters = record,
 		.generation = s->header.point_generation,
 		.first = n_points,
 		.next = n_points};
@@ -439,7 +484,7 @@ void *synth_image(struct synth *s, size_t *bytes)
 	h->n_modules = count(s, HT_SEC_MODULES);
 	h->n_sites = count(s, HT_SEC_SITES);
 	h->n_buckets = count(s, HT_SEC_BUCKETS);
-	h->n_chunks = count(s, HT_SEC_CHUNKS);
+	h->n_counters = count(s, HT_SEC_OWNERS);
 	h->n_regrows = count(s, HT_SEC_REGROWS);
 	h->n_chains = count(s, HT_SEC_CHAINS);
 	h->n_threads = count(s, HT_SEC_THREADS);

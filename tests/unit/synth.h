@@ -8,10 +8,9 @@
  *	struct tally t;
  *
  *	synth_init(&s);
- *	uint32_t f = synth_call(&s, synth_call(&s, 0, "main"), "<alloc::vec::Vec<u8>>::push");
- *	uint32_t b = synth_bucket(&s, f, 64);
- *	synth_alloc(&s, b, 0, 3, 64);	// thread 0, three times 64 bytes
- *	synth_free(&s, b, 0, 1, 64);
+ *	uint32_t f = STACK(&s, "main", "<alloc::vec::Vec<u8>>::push");
+ *	uint32_t b = synth_hold(&s, f, 3, 64);	// three times 64 bytes
+ *	synth_free(&s, b, 0, 1, 64);		// thread 0 frees one of them
  *	synth_tally(&s, &t);		// or synth_write(&s, path)
  */
 #ifndef HEAPTALLY_SYNTH_H
@@ -35,8 +34,8 @@ struct synth {
 	uint64_t next_offset;                    /* synth_call: address of the next new function */
 };
 
-/* Module 0, the root site, bucket 0 and history row 0 exist from the start; one tick is one nanosecond. */
-void synth_init(struct synth *s);
+/* Module 0, the root site, bucket 0 and history row 0 exist from the start; one tick is one nanosecond. Returns s. */
+struct synth *synth_init(struct synth *s);
 void synth_release(struct synth *s);
 
 /* Record `index` of a section, to be edited by hand; valid until the next call that adds to that section. */
@@ -53,17 +52,28 @@ void synth_frame(struct synth *s, uint32_t module, uint64_t offset, const char *
 	const char *file, uint32_t line);
 /* The site of function `name` called from `parent`; one address per name, in module 1, made when there is none. */
 uint32_t synth_call(struct synth *s, uint32_t parent, const char *name);
+/* The site of a stack, outermost function first. */
+uint32_t synth_stack(struct synth *s, const char *const *names);
+#define STACK(s, ...) synth_stack(s, (const char *const[]){__VA_ARGS__, NULL})
+/* The site of an address without a name that nobody calls, in the module of that path, made when there is none. */
+uint32_t synth_unnamed(struct synth *s, const char *path, uint64_t offset);
 uint32_t synth_bucket(struct synth *s, uint32_t site, uint64_t bytes);
 
-/* The counters of a bucket as one thread sees it; makes the chunk if there is none. Pointer as from synth_at. */
+/* The counters of a bucket as one thread sees it; made if there are none. Pointer as from synth_at. */
 struct ht_counters *synth_counters(struct synth *s, uint32_t bucket, uint32_t thread);
 
 /* Events: `count` times, `bytes` each, as seen by `thread`. usable_bytes is the request rounded up to 16. */
 void synth_alloc(struct synth *s, uint32_t bucket, uint32_t thread, uint64_t count, uint64_t bytes);
+/* By thread 0 at a site; returns the bucket. */
+uint32_t synth_hold(struct synth *s, uint32_t site, uint64_t count, uint64_t bytes);
 void synth_free(struct synth *s, uint32_t bucket, uint32_t thread, uint64_t count, uint64_t bytes);
 /* realloc of one live pointer */
 void synth_realloc(struct synth *s, uint32_t from, uint32_t to, uint32_t thread,
 	uint64_t from_bytes, uint64_t to_bytes);
+
+/* What became of buffers that began in bucket `origin` and were grown or shrunk to `bytes`: `ended` of them are gone. */
+void synth_chain(struct synth *s, uint32_t origin, uint64_t bytes, uint64_t ended, uint64_t regrows,
+	uint64_t copied_bytes);
 
 /* Timeline: a point now; all points to half as many; a bucket to be followed from now on, as seen by one thread. */
 void synth_point(struct synth *s, uint64_t ticks);

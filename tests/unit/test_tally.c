@@ -222,7 +222,7 @@ static void expect_equal(const struct tally *a, const struct tally *b)
 	struct ht_header x = a->header, y = b->header;
 
 	x.state = y.state = 0;
-	x.n_chunks = y.n_chunks = 0; /* how threads were spread is not kept */
+	x.n_counters = y.n_counters = 0; /* how threads were spread is not kept */
 	x.n_history = y.n_history = 0;
 	x.n_phases = y.n_phases = 0;
 	x.n_contents = y.n_contents = 0; /* where there is nothing but row 0, that goes too */
@@ -323,7 +323,7 @@ Test(tally, threads_are_added_up)
 	synth_alloc(&s, b, 1, 1, 56);
 	synth_free(&s, b, 2, 2, 49); /* a thread that only frees */
 	synth_counters(&s, b, 2)->foreign_frees = 2;
-	synth_counters(&s, b, 2)->min_bytes = 0; /* as in a chunk nobody filled in */
+	synth_counters(&s, b, 2)->min_bytes = 0; /* as where nothing was set */
 	synth_counters(&s, b, 0)->lifetimes[3] = UINT32_MAX - 1;
 	synth_counters(&s, b, 2)->lifetimes[3] = 2;
 	synth_tally(&s, &t);
@@ -471,12 +471,12 @@ Test(tally, rows_not_used)
 {
 	static const struct {
 		const char *why;
-		uint32_t bucket, thread, generation, curves;
+		uint32_t bucket, record, generation, curves;
 	} cases[] = {
 		{"as it should be", 1, 0, 3, 1},
 		{"ahead of the timeline", 1, 0, 4, 0},
 		{"another bucket's", 2, 0, 3, 0},
-		{"another thread's", 1, 1, 3, 0},
+		{"another record's", 1, 1, 3, 0},
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -491,31 +491,13 @@ Test(tally, rows_not_used)
 		synth_point(&s, 1);
 		struct ht_history *row = synth_at(&s, HT_SEC_HISTORY, 1);
 		row->bucket = cases[i].bucket;
-		row->chunk = cases[i].thread;
+		row->counters = cases[i].record;
 		row->generation = cases[i].generation;
 		synth_tally(&s, &t);
 		cr_assert_eq(t.n_curves, cases[i].curves, "%s", cases[i].why);
 		tally_release(&t);
 		synth_release(&s);
 	}
-}
-
-/* A chunk has room for sixteen buckets; what stands in those that are not counted yet is of no account. */
-Test(tally, counters_beyond_the_last_bucket)
-{
-	struct synth s;
-	struct tally t;
-
-	synth_init(&s);
-	uint32_t b = synth_bucket(&s, 0, 10);
-	synth_alloc(&s, b, 0, 1, 10);
-	for (uint32_t k = b + 1; k < HT_CHUNK_RECORDS; k++)
-		memset(synth_at(&s, HT_SEC_COUNTERS, k), 0x55, sizeof(struct ht_counters));
-	synth_tally(&s, &t);
-	cr_assert_eq(t.n_buckets, 2);
-	cr_assert_eq(t.counters[b].allocs, 1);
-	tally_release(&t);
-	synth_release(&s);
 }
 
 /* A row that slept through two coarsenings: eight points, of which the fourth and the eighth are left. */
@@ -643,12 +625,12 @@ Test(tally, phases_by_hand)
 	synth_release(&s);
 }
 
-/* A record that looked while a mark was being made has two rows for it; and rows of buckets that are not there yet. */
+/* A record that looked while a mark was being made has two rows for it. */
 Test(tally, phase_rows_twice)
 {
 	struct synth s;
 	struct tally t;
-	struct ht_phase row = {.counters = 1,
+	struct ht_phase row = {.counters = 0,
 		.mark = 1,
 		.allocs = 2,
 		.alloc_bytes = 20,
@@ -661,8 +643,6 @@ Test(tally, phase_rows_twice)
 	synth_mark(&s, "one", "", 1);
 	synth_add(&s, HT_SEC_PHASES, &row);
 	row.allocs = 3;
-	synth_add(&s, HT_SEC_PHASES, &row);
-	row.counters = 7;
 	synth_add(&s, HT_SEC_PHASES, &row);
 	synth_tally(&s, &t);
 	cr_assert_eq(t.n_phases, 1);
@@ -955,22 +935,22 @@ DAMAGE(site_pseudo, HT_SEC_SITES, struct ht_site, module, 0)
 DAMAGE(bucket_site, HT_SEC_BUCKETS, struct ht_bucket, site, s->tables[HT_SEC_SITES].n)
 DAMAGE(bucket_class, HT_SEC_BUCKETS, struct ht_bucket, size_class, HT_SIZE_CLASSES)
 DAMAGE(bucket_source, HT_SEC_BUCKETS, struct ht_bucket, source, 2)
-DAMAGE(chunk_odd, HT_SEC_CHUNKS, struct ht_chunk, first_bucket, 1)
-DAMAGE(chunk_far, HT_SEC_CHUNKS, struct ht_chunk, first_bucket, 16)
+DAMAGE(owner, HT_SEC_OWNERS, struct ht_owner, bucket, 3)
 DAMAGE(regrow_from, HT_SEC_REGROWS, struct ht_regrow, from, 3)
 DAMAGE(regrow_to, HT_SEC_REGROWS, struct ht_regrow, to, 3)
 DAMAGE(chain_origin, HT_SEC_CHAINS, struct ht_chain, origin, 3)
 DAMAGE(chain_class, HT_SEC_CHAINS, struct ht_chain, size_class, HT_SIZE_CLASSES)
 DAMAGE(history_bucket, HT_SEC_HISTORY, struct ht_history, bucket, 3)
-DAMAGE(history_chunk, HT_SEC_HISTORY, struct ht_history, chunk, 2)
+DAMAGE(history_record, HT_SEC_HISTORY, struct ht_history, counters, 3)
 DAMAGE(mark_name, HT_SEC_MARKS, struct ht_mark, name, 1000000)
 DAMAGE(mark_numbers, HT_SEC_MARKS, struct ht_mark, numbers, 1000000)
-DAMAGE(phase_counters, HT_SEC_PHASES, struct ht_phase, counters, 32)
+DAMAGE(phase_counters, HT_SEC_PHASES, struct ht_phase, counters, 3)
 DAMAGE(phase_mark, HT_SEC_PHASES, struct ht_phase, mark, 2)
 DAMAGE(phase_start, HT_SEC_PHASES, struct ht_phase, mark, 0)
 DAMAGE(content_bucket, HT_SEC_CONTENTS, struct ht_content, bucket, 3)
 DAMAGE(function_name, HT_SEC_FUNCTIONS, struct ht_function, name, 1000000)
 DAMAGE(function_file, HT_SEC_FUNCTIONS, struct ht_function, file, 1000000)
+DAMAGE(function_crate, HT_SEC_FUNCTIONS, struct ht_function, crate, 1000000)
 DAMAGE(frame_function, HT_SEC_FRAMES, struct ht_frame, function, 2)
 DAMAGE(location_frame, HT_SEC_LOCATIONS, struct ht_location, first_frame, 2)
 DAMAGE(location_frames, HT_SEC_LOCATIONS, struct ht_location, n_frames, 3)
@@ -1042,22 +1022,22 @@ Test(tally, damaged_records)
 		{damage_bucket_site, "bucket 2"},
 		{damage_bucket_class, "bucket 2"},
 		{damage_bucket_source, "bucket 2"},
-		{damage_chunk_odd, "chunk 1 "},
-		{damage_chunk_far, "chunk 1 "},
+		{damage_owner, "counters record 2 is for bucket 3"},
 		{damage_regrow_from, "regrow 0"},
 		{damage_regrow_to, "regrow 0"},
 		{damage_chain_origin, "chain 0"},
 		{damage_chain_class, "chain 0"},
 		{damage_history_bucket, "history row 1"},
-		{damage_history_chunk, "history row 1"},
+		{damage_history_record, "history row 1"},
 		{damage_mark_name, "mark 1"},
 		{damage_mark_numbers, "mark 1"},
-		{damage_phase_counters, "phase row 2 is for record 32"},
+		{damage_phase_counters, "phase row 2 is for record 3"},
 		{damage_phase_mark, "mark 2"},
 		{damage_phase_start, "mark 0"},
 		{damage_content_bucket, "content 1"},
 		{damage_function_name, "function 1"},
 		{damage_function_file, "function 1"},
+		{damage_function_crate, "function 1"},
 		{damage_frame_function, "frame 1"},
 		{damage_location_frame, "location 1"},
 		{damage_location_frames, "location 1"},
@@ -1148,7 +1128,7 @@ Test(tally, monstrous_counts)
 #else
 	(void)limit;
 #endif
-	uint32_t *counts[] = {&h->n_modules, &h->n_sites, &h->n_buckets, &h->n_chunks,
+	uint32_t *counts[] = {&h->n_modules, &h->n_sites, &h->n_buckets, &h->n_counters,
 		&h->n_regrows, &h->n_chains, &h->n_threads, &h->n_history, &h->n_marks,
 		&h->n_phases, &h->n_contents};
 	for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {

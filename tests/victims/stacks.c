@@ -80,14 +80,15 @@ __attribute__((noinline)) static void write_stack(
 }
 
 /* The stack here, and one allocation that stays. */
-#define ALLOCATE_HERE() ALLOCATE_ABOVE(-1)
+#define ALLOCATE_HERE() ALLOCATE(malloc(one * 48), -1)
 /* The same in a signal handler: which frame is the interrupted one. */
-#define ALLOCATE_ABOVE(interrupted)                                                                \
+#define ALLOCATE_ABOVE(interrupted) ALLOCATE(malloc(one * 48), interrupted)
+#define ALLOCATE(call, interrupted)                                                                \
 	do {                                                                                       \
 		void *frames[MAX_FRAMES];                                                          \
 		int n = backtrace(frames, MAX_FRAMES);                                             \
 		write_stack(__func__, frames, n, interrupted);                                     \
-		victim_kept = malloc(one * 48);                                                    \
+		victim_kept = call;                                                                \
 		LED_BARRIER();                                                                     \
 	} while (0)
 
@@ -102,6 +103,16 @@ VICTIM void victim_alloca(size_t n)
 
 	room[0] = room[n - 1] = 1;
 	ALLOCATE_HERE();
+	room[n / 2] = room[0];
+}
+
+/* Its caller's frame hangs on rbp, and realloc is a hook with more below it than malloc. */
+VICTIM void victim_realloc_alloca(size_t n)
+{
+	volatile char *room = alloca(n);
+
+	room[0] = room[n - 1] = 1;
+	ALLOCATE(realloc(NULL, one * 48), -1);
 	room[n / 2] = room[0];
 }
 
@@ -251,6 +262,7 @@ int main(void)
 
 	backtrace(warm, 4);
 	victim_simple();
+	victim_realloc_alloca(one * 500);
 	victim_below_alloca(one * 1000);
 	victim_aligned_frame();
 	victim_aligned_alloca(one * 777);
