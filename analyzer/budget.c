@@ -9,8 +9,7 @@
 #include <string.h>
 
 #include "config.h"
-
-#define BUDGET_MAX_BYTES (1u << 20)
+#include "views/figures.h"
 
 static const char *const key_names[BUDGET_KEYS] = {
 	[BUDGET_RSS] = "rss",
@@ -76,33 +75,11 @@ static int wrong(
 		n->key ? " " : "", what);
 }
 
-/* "400 MB", "12M", "1.5 GB". Negative: no such thing. */
-static double amount(const char *s, bool bytes)
-{
-	static const struct {
-		const char *unit;
-		double times;
-		bool bytes, counts;
-	} units[] = {{"", 1, true, true}, {"B", 1, true, false}, {"kB", 1e3, true, false},
-		{"MB", 1e6, true, false}, {"GB", 1e9, true, false}, {"k", 1e3, false, true},
-		{"M", 1e6, false, true}};
-	char *end;
-
-	if (*s < '0' || *s > '9')
-		return -1;
-	double value = strtod(s, &end);
-	end += *end == ' ';
-	for (size_t i = 0; i < sizeof(units) / sizeof(*units); i++)
-		if (!strcmp(end, units[i].unit) && (bytes ? units[i].bytes : units[i].counts))
-			return isfinite(value) ? value * units[i].times : -1;
-	return -1;
-}
-
 static int read_amount(double *out, const struct budget *b, const struct config_node *n, bool bytes,
 	struct error *e)
 {
 	*out = n->type == CONFIG_INTEGER || n->type == CONFIG_REAL ? n->number
-	       : n->type == CONFIG_STRING                          ? amount(n->string, bytes)
+	       : n->type == CONFIG_STRING                          ? figure_parse(n->string, bytes)
 								   : -1;
 	if (*out >= 0 && isfinite(*out))
 		return 0;
@@ -303,45 +280,19 @@ static int read_root(struct budget *b, const struct config_node *root, struct er
 	return 0;
 }
 
-static char *read_file(const char *path, size_t *n, struct error *e)
-{
-	FILE *f = fopen(path, "r");
-	char *text = f ? malloc(BUDGET_MAX_BYTES + 1) : NULL;
-
-	if (!f || !text) {
-		error_set(e, "%s: %s", path, strerror(errno));
-		if (f)
-			fclose(f);
-		return NULL;
-	}
-	*n = fread(text, 1, BUDGET_MAX_BYTES + 1, f);
-	if (ferror(f))
-		error_set(e, "%s: %s", path, strerror(errno));
-	else if (*n > BUDGET_MAX_BYTES)
-		error_set(e, "%s: too large for a budget", path);
-	if (ferror(f) || *n > BUDGET_MAX_BYTES) {
-		free(text);
-		text = NULL;
-	}
-	fclose(f);
-	return text;
-}
-
 int budget_read(struct budget *b, const char *path, struct error *e)
 {
 	struct config_node root;
-	size_t n;
-	char *text = read_file(path, &n, e);
-	int ret = -1;
+	int ret;
 
-	*b = (struct budget){.path = text ? strdup(path) : NULL};
-	if (text && !b->path)
-		error_set(e, "out of memory");
-	if (b->path && !config_parse(&root, text, n, path, e)) {
+	*b = (struct budget){.path = strdup(path)};
+	if (!b->path)
+		return error_set(e, "out of memory");
+	ret = config_read(&root, path, e);
+	if (!ret) {
 		ret = read_root(b, &root, e);
 		config_release(&root);
 	}
-	free(text);
 	if (ret)
 		budget_release(b);
 	return ret;

@@ -1,21 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /* What a tally has of what a budget limits: see budget.h. */
-#include <stdlib.h>
 #include <string.h>
 
 #include "budget.h"
 #include "inventory.h"
-#include "phases.h"
 
 struct checker {
 	const struct budget *b;
 	const struct evidence *v;
 	const struct profile *p, *baseline;
 	const struct catalog *c;
-	/* made when the first limit asks for them */
-	struct findings findings;
-	struct phases phases;
-	bool found, phased;
+	struct findings findings; /* made when the first limit asks for them */
+	bool found;
 	struct error *e;
 };
 
@@ -45,33 +41,9 @@ static double of_run(const struct profile *p, unsigned key)
 	return rss;
 }
 
-/* "modules=5&chunks=2" */
-static uint64_t number_in(const char *numbers, const char *name)
-{
-	size_t n = strlen(name);
-
-	for (; numbers && *numbers; numbers = strchr(numbers, '&') ? strchr(numbers, '&') + 1 : "")
-		if (!strncmp(numbers, name, n) && numbers[n] == '=')
-			return strtoull(numbers + n + 1, NULL, 10);
-	return 0;
-}
-
-/* As the budget says, else the last mark that tells. */
-static uint64_t modules_of(const struct checker *k)
-{
-	const struct tally *t = k->p->tally;
-
-	for (uint32_t m = t->n_marks; m-- > 0 && !k->b->modules;) {
-		uint64_t n = number_in(tally_string(t, t->marks[m].numbers), "modules");
-		if (n)
-			return n;
-	}
-	return k->b->modules ? k->b->modules : k->v->modules;
-}
-
 static int of_module(const struct checker *k, const struct budget_limit *l, double *value)
 {
-	uint64_t modules = modules_of(k);
+	uint64_t modules = k->b->modules ? k->b->modules : k->v->modules;
 
 	if (!modules)
 		return refuse(k, l,
@@ -111,23 +83,14 @@ static int of_category(const struct checker *k, const struct budget_limit *l, do
 	return 0;
 }
 
-static int need_phases(struct checker *k)
-{
-	if (!k->phased && phases_init(&k->phases, k->p, k->e))
-		return -1;
-	k->phased = true;
-	return 0;
-}
-
 /* Phases of one name are added up, their peaks are not. */
-static int of_phase(struct checker *k, const struct budget_limit *l, double *value)
+static int of_phase(const struct checker *k, const struct budget_limit *l, double *value)
 {
+	const struct phases *phases = &k->v->phases;
 	bool known = false;
 
-	if (need_phases(k))
-		return -1;
-	for (uint32_t i = 0; i < k->phases.n; i++) {
-		const struct phase *ph = &k->phases.all[i];
+	for (uint32_t i = 0; i < phases->n; i++) {
+		const struct phase *ph = &phases->all[i];
 		if (strcmp(ph->name, l->name))
 			continue;
 		known = true;
@@ -205,7 +168,5 @@ int budget_check(struct budget_result *results, const struct budget *b, const st
 		ret = check_one(&k, &b->limits[i], &results[i]);
 	if (k.found)
 		findings_release(&k.findings);
-	if (k.phased)
-		phases_release(&k.phases);
 	return ret;
 }

@@ -16,8 +16,6 @@
 
 #include "config.h"
 
-#define FILE_MAX_BYTES (16u << 20)
-
 __asm__(".section .rodata\n"
 	"catalog_rust_toml: .incbin \"analyzer/catalog/rust.toml\"\n.byte 0\n"
 	"catalog_rspack_toml: .incbin \"analyzer/catalog/rspack.toml\"\n.byte 0\n"
@@ -379,53 +377,30 @@ static int read_root(struct catalog *c, const struct config_node *root, struct e
 	return 0;
 }
 
-static int read_text(
-	struct catalog *c, const char *text, size_t n, const char *source, struct error *e)
+/* A built-in text, or where that is NULL the file `source`. */
+static int read_one(struct catalog *c, const char *text, const char *source, struct error *e)
 {
 	struct config_node root;
 	int ret;
 
 	c->source = source;
-	if (config_parse(&root, text, n, source, e))
+	ret = text ? config_parse(&root, text, strlen(text), source, e)
+		   : config_read(&root, source, e);
+	if (ret)
 		return -1;
 	ret = read_root(c, &root, e);
 	config_release(&root);
 	return ret;
 }
 
-static int read_file(struct catalog *c, const char *path, struct error *e)
-{
-	FILE *f = fopen(path, "re");
-	char *text = NULL;
-	size_t n = 0;
-	int ret;
-
-	if (!f)
-		return error_set(e, "cannot open %s: %s", path, strerror(errno));
-	text = malloc(FILE_MAX_BYTES);
-	if (text)
-		n = fread(text, 1, FILE_MAX_BYTES, f);
-	if (!text)
-		ret = out_of_memory(e);
-	else if (ferror(f))
-		ret = error_set(e, "cannot read %s: %s", path, strerror(errno));
-	else if (n == FILE_MAX_BYTES)
-		ret = error_set(e, "%s is too large for a catalog", path);
-	else
-		ret = read_text(c, text, n, path, e);
-	free(text);
-	fclose(f);
-	return ret;
-}
-
 int catalog_init(struct catalog *c, const char *path, struct error *e)
 {
 	*c = (struct catalog){.built_in = true};
-	if (read_text(c, catalog_rust_toml, strlen(catalog_rust_toml), "rust.toml", e) ||
-		read_text(c, catalog_rspack_toml, strlen(catalog_rspack_toml), "rspack.toml", e))
+	if (read_one(c, catalog_rust_toml, "rust.toml", e) ||
+		read_one(c, catalog_rspack_toml, "rspack.toml", e))
 		goto failed;
 	c->built_in = false;
-	if (path && read_file(c, path, e))
+	if (path && read_one(c, NULL, path, e))
 		goto failed;
 	c->source = NULL;
 	if (!grow(&c->plumbing, c->n_plumbing, sizeof(*c->plumbing))) { /* the NULL at the end */

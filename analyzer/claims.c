@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "patterns/ranking.h"
+
 struct judge {
 	const struct evidence *v;
 	const struct catalog *c;
@@ -193,17 +195,19 @@ static void judge_allocs(struct judge *j, struct claim *r)
 
 static void judge_pattern(struct judge *j, struct claim *r)
 {
-	double saved = 0, allocs = 0;
+	bool *speaks = calloc(j->fs->n + 1u, sizeof(*speaks));
+	struct saving all = {0};
 	uint32_t n = 0;
 
-	for (uint32_t i = 0; i < j->fs->n; i++) {
+	for (uint32_t i = 0; speaks && i < j->fs->n; i++) {
 		const struct finding *f = j->fs->rows[i];
-		if (strcmp(f->pattern->name, r->claim->pattern) || !speaks_of(j, r, f->group))
-			continue;
-		n++;
-		saved += (double)f->saving.peak_bytes;
-		allocs += (double)f->saving.allocs;
+		speaks[i] =
+			!strcmp(f->pattern->name, r->claim->pattern) && speaks_of(j, r, f->group);
+		n += speaks[i];
 	}
+	j->bad |= !speaks || findings_together(&all, j->fs, speaks);
+	free(speaks);
+	double saved = (double)all.peak_bytes, allocs = (double)all.allocs;
 	if (n && r->claim->value > 0) {
 		compare(j, r, saved * j->scale, UNIT_BYTES);
 		say(j, r, r->verdict, "less at the peak, by %u findings", n);

@@ -77,3 +77,35 @@ int cmd_open(struct tally *t, const char *path, const char *const *debug_files)
 	}
 	return r;
 }
+
+int subject_open(struct subject *s, const struct args *a)
+{
+	struct error e;
+
+	if (catalog_init(&s->catalog, a->catalog, &e)) {
+		cmd_complain("%s", e.text);
+		return -1;
+	}
+	if (!cmd_open(&s->tally, a->tallies[0], a->debug_files)) {
+		if (!profile_init(&s->profile, &s->tally, s->catalog.plumbing, &e)) {
+			if (!evidence_init(&s->evidence, &s->profile, &e)) {
+				if (a->modules)
+					s->evidence.modules = a->modules;
+				return 0;
+			}
+			profile_release(&s->profile);
+		}
+		cmd_complain("%s", e.text);
+		tally_release(&s->tally);
+	}
+	catalog_release(&s->catalog);
+	return -1;
+}
+
+void subject_close(struct subject *s)
+{
+	evidence_release(&s->evidence);
+	profile_release(&s->profile);
+	tally_release(&s->tally);
+	catalog_release(&s->catalog);
+}

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The subcommands. Only they print and choose exit codes. argv[0] is the subcommand's name; the result is the exit
- * code of the program.
+ * The subcommands. Only they print and choose exit codes. argv[0] is what argp's messages say, "heaptally report"; the
+ * result is the exit code of the program.
  */
 #ifndef HEAPTALLY_CMD_H
 #define HEAPTALLY_CMD_H
 
 #include <stdbool.h>
 
+#include "args.h"
+#include "catalog.h"
+#include "evidence.h"
 #include "tally.h"
 
 enum {
@@ -31,6 +34,18 @@ int cmd_scan(int argc, char **argv);
  * On -1 the sentence has been printed and *t needs no release.
  */
 int cmd_open(struct tally *t, const char *path, const char *const *debug_files);
+
+/* A tally, from its file up to the evidence that findings rest on. */
+struct subject {
+	struct catalog catalog;
+	struct tally tally;
+	struct profile profile;
+	struct evidence evidence;
+};
+
+/* The only tally of *a, by its catalog; otherwise as cmd_open. */
+int subject_open(struct subject *s, const struct args *a);
+void subject_close(struct subject *s);
 
 /* How wide standard output is; 80 where it is no terminal. */
 unsigned cmd_columns(void);

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* heaptally diff: what changed between two tallies, for people, as JSON, or as a differential flame graph. */
-#include <argp.h>
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
@@ -19,19 +18,15 @@
 enum key {
 	KEY_BY = 0x100,
 	KEY_TOP,
-	KEY_JSON,
 	KEY_THRESHOLD,
-	KEY_DEBUG_FILE,
 };
 
 struct arguments {
-	const char *before, *after, *output;
-	const char **debug_files; /* NULL-terminated; room for every argument */
-	size_t n_debug_files;
+	struct args args;
+	const char *output;
 	enum profile_metric by;
 	uint32_t top;
 	double threshold;
-	bool json;
 };
 
 static const struct argp_option options[] = {
@@ -45,35 +40,27 @@ static const struct argp_option options[] = {
 		"Show what changed by X times of what two runs of one build differ by; 1, and 0 "
 		"for all",
 		0},
-	{"json", KEY_JSON, 0, 0, "Write JSON with exact figures", 0},
 	{"output", 'o', "FILE", 0, "Draw a differential flame graph, too: an SVG file", 0},
-	{"debug-file", KEY_DEBUG_FILE, "FILE", 0,
-		"Take symbols from FILE too, for the module with its build-id; may be repeated", 0},
 	{0},
 };
+
+static const struct argp_child shared[] = {
+	{.argp = &args_tallies}, {.argp = &args_debug_files}, {.argp = &args_json}, {0}};
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct arguments *a = state->input;
 	char *end;
-	int metric;
 
 	switch (key) {
+	case ARGP_KEY_INIT:
+		return args_share(state, shared, &a->args);
 	case KEY_BY:
-		metric = profile_metric_parse(arg);
-		if (metric < 0)
-			argp_failure(state, EXIT_UNUSABLE, 0,
-				"--by takes peak, bytes, count, temporary or leaked, not '%s'",
-				arg);
-		a->by = (enum profile_metric)metric;
+		a->by = args_metric(state, "--by", arg);
 		return 0;
 	case KEY_TOP:
-		errno = 0;
-		unsigned long top = strtoul(arg, &end, 10);
-		if (errno || *end || *arg < '0' || *arg > '9' || top > UINT32_MAX)
-			argp_failure(state, EXIT_UNUSABLE, 0,
-				"--top takes a number of rows, not '%s'", arg);
-		a->top = (uint32_t)top;
+		a->top = (uint32_t)args_number(
+			state, "--top", arg, "a number of rows", 0, UINT32_MAX);
 		return 0;
 	case KEY_THRESHOLD:
 		a->threshold = strtod(arg, &end);
@@ -81,28 +68,13 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 			argp_failure(state, EXIT_UNUSABLE, 0,
 				"--threshold takes a number from 0 on, not '%s'", arg);
 		return 0;
-	case KEY_JSON:
-		a->json = true;
-		return 0;
 	case 'o':
 		a->output = arg;
-		return 0;
-	case KEY_DEBUG_FILE:
-		a->debug_files[a->n_debug_files++] = arg;
-		return 0;
-	case ARGP_KEY_ARG:
-		if (a->after)
-			argp_failure(state, EXIT_UNUSABLE, 0,
-				"two tallies at a time, not '%s' as well", arg);
-		*(a->before ? &a->after : &a->before) = arg;
 		return 0;
 	case ARGP_KEY_END:
 		if (a->output && !strcmp(a->output, "-"))
 			argp_failure(state, EXIT_UNUSABLE, 0,
 				"-o takes a file: standard output has the diff");
-		if (!a->after)
-			argp_failure(state, EXIT_UNUSABLE, 0,
-				"two tallies, before and after; see --help");
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -116,7 +88,8 @@ static int show(const struct profile *before, const struct profile *after,
 
 	if (diff_init(&d, before, after, a->by, a->threshold, e))
 		return -1;
-	int ret = a->json ? diff_json_write(stdout, &d, e)
+	int ret = a->args.json
+			  ? diff_json_write(stdout, &d, e)
 			  : diff_text_write(stdout, &d, a->top, cmd_columns(), cmd_styled(), e);
 	diff_release(&d);
 	return ret;
@@ -129,22 +102,18 @@ static int draw(
 	enum profile_metric metric = a->by == DIFF_BY_ANY ? METRIC_PEAK : a->by;
 	struct output out;
 	struct error e;
-	long size;
-	int ret = -1;
 
 	if (output_open(&out, a->output) < 0) {
 		cmd_complain("%s cannot be written: %s", a->output, strerror(errno));
-	} else {
-		ret = diff_svg_write(out.file, before, after, metric, &e);
-		if (output_close(&out, ret == 0, &size) < 0) {
-			cmd_complain("%s cannot be written: %s", a->output, strerror(errno));
-			ret = -1;
-		} else if (ret < 0) {
-			cmd_complain("%s is not written: %s", a->output, e.text);
-		}
+		return -1;
 	}
-	free(out.path);
-	free(out.part);
+	int ret = diff_svg_write(out.file, before, after, metric, &e);
+	if (output_close(&out, ret == 0, NULL) < 0) {
+		cmd_complain("%s cannot be written: %s", a->output, strerror(errno));
+		ret = -1;
+	} else if (ret < 0) {
+		cmd_complain("%s is not written: %s", a->output, e.text);
+	}
 	return ret;
 }
 
@@ -179,26 +148,21 @@ int cmd_diff(int argc, char **argv)
 		"Says what changed between two tallies: what grew, shrank, appeared and vanished, "
 		"apart from what "
 		"two runs of one build differ by.",
-		0, 0, 0};
-	struct arguments a = {.by = DIFF_BY_ANY, .top = DEFAULT_TOP, .threshold = 1};
-	char name[] = "heaptally diff";
+		shared, 0, 0};
+	struct arguments a = {
+		.args.wanted = 2, .by = DIFF_BY_ANY, .top = DEFAULT_TOP, .threshold = 1};
 	struct tally before, after;
 	int ret = EXIT_UNUSABLE;
 
-	a.debug_files = calloc((size_t)argc + 1, sizeof(*a.debug_files));
-	if (!a.debug_files)
-		return EXIT_UNWRITTEN;
-	argv[0] = name; /* for argp's messages */
-	argp_err_exit_status = EXIT_UNUSABLE;
 	argp_parse(&argp, argc, argv, 0, NULL, &a);
 
-	if (!cmd_open(&before, a.before, a.debug_files)) {
-		if (!cmd_open(&after, a.after, a.debug_files)) {
+	if (!cmd_open(&before, a.args.tallies[0], a.args.debug_files)) {
+		if (!cmd_open(&after, a.args.tallies[1], a.args.debug_files)) {
 			ret = compare(&before, &after, &a);
 			tally_release(&after);
 		}
 		tally_release(&before);
 	}
-	free(a.debug_files);
+	args_release(&a.args);
 	return ret;
 }

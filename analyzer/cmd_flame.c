@@ -3,7 +3,6 @@
  * heaptally flame: a tally as a flame graph or as folded stacks. The output appears whole or not at all: it is
  * written beside its name and renamed.
  */
-#include <argp.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,13 +16,10 @@
 #include "views/svg.h"
 
 struct options {
-	const char *tally, *output;
+	struct args args;
+	const char *output, *phase;
 	enum profile_metric metric;
-	bool metric_given;
-	const char *phase;
 	bool folded, all_frames;
-	const char **debug_files;
-	size_t n_debug_files;
 };
 
 enum {
@@ -31,7 +27,6 @@ enum {
 	OPT_PHASE,
 	OPT_FOLDED,
 	OPT_ALL_FRAMES,
-	OPT_DEBUG_FILE,
 };
 
 static const struct argp_option flame_options[] = {
@@ -48,28 +43,24 @@ static const struct argp_option flame_options[] = {
 	{"folded", OPT_FOLDED, NULL, 0, "Write folded stacks, for flamegraph.pl and speedscope", 0},
 	{"all-frames", OPT_ALL_FRAMES, NULL, 0, "Keep plumbing: allocator, containers, runtimes",
 		0},
-	{"debug-file", OPT_DEBUG_FILE, "FILE", 0,
-		"Take symbols from FILE too, when its build-id fits; may be repeated", 0},
 	{0},
 };
+
+static const struct argp_child shared[] = {
+	{.argp = &args_tallies}, {.argp = &args_debug_files}, {0}};
 
 static error_t flame_option(int key, char *arg, struct argp_state *state)
 {
 	struct options *o = state->input;
-	int metric;
 
 	switch (key) {
+	case ARGP_KEY_INIT:
+		return args_share(state, shared, &o->args);
 	case 'o':
 		o->output = arg;
 		return 0;
 	case OPT_METRIC:
-		metric = profile_metric_parse(arg);
-		if (metric < 0)
-			argp_error(state,
-				"unknown metric '%s': peak, bytes, count, temporary or leaked",
-				arg);
-		o->metric = (enum profile_metric)metric;
-		o->metric_given = true;
+		o->metric = args_metric(state, "--metric", arg);
 		return 0;
 	case OPT_PHASE:
 		o->phase = arg;
@@ -80,24 +71,8 @@ static error_t flame_option(int key, char *arg, struct argp_state *state)
 	case OPT_ALL_FRAMES:
 		o->all_frames = true;
 		return 0;
-	case OPT_DEBUG_FILE:
-		o->debug_files[o->n_debug_files++] = arg;
-		return 0;
-	case ARGP_KEY_ARG:
-		if (state->arg_num > 0)
-			argp_error(state, "one tally at a time");
-		o->tally = arg;
-		return 0;
 	case ARGP_KEY_END:
-		if (o->phase && !o->metric_given)
-			o->metric = METRIC_BYTES;
-		if (o->phase && (o->metric == METRIC_PEAK || o->metric == METRIC_TEMPORARY))
-			argp_error(state,
-				"a phase has bytes, count and leaked, but no %s of its own",
-				profile_metric_name(o->metric));
-		return 0;
-	case ARGP_KEY_NO_ARGS:
-		argp_error(state, "no tally given");
+		o->metric = args_shown_metric(state, o->metric, o->phase);
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -108,6 +83,7 @@ static const struct argp flame_argp = {
 	.options = flame_options,
 	.parser = flame_option,
 	.args_doc = "X.tally",
+	.children = shared,
 	.doc = "Draws a tally as an interactive flame graph, one SVG file that opens in any "
 	       "browser."
 	       "\vZoom with a click, search with / (text or /regex/), Esc to return. "
@@ -118,7 +94,7 @@ static const struct argp flame_argp = {
 /* dir/x.tally → x.svg, in the working directory */
 static char *default_path(const char *tally, bool folded)
 {
-	const char *slash = strrchr(tally, '/'), *base = slash ? slash + 1 : tally;
+	const char *base = basename(tally);
 	size_t len = strlen(base);
 	char *path;
 
@@ -153,14 +129,12 @@ static int write_view(const struct profile *p, const struct options *o, const ch
 		} else if (rc < 0) {
 			cmd_complain("%s is not written: %s", shown, e.text);
 			rc = EXIT_UNWRITTEN;
-		} else if (out.part) {
+		} else if (size >= 0) {
 			printf("%s: %s by %s, %ld bytes\n", path,
 				o->folded ? "folded stacks" : "flame graph",
 				profile_metric_name(o->metric), size);
 		}
 	}
-	free(out.path);
-	free(out.part);
 	profile_tree_release(&tree);
 	return rc;
 }
@@ -187,22 +161,16 @@ static int open_profile(struct profile *p, const struct tally *t, const char *co
 
 int cmd_flame(int argc, char **argv)
 {
-	struct options o = {.metric = METRIC_PEAK};
+	struct options o = {.args.wanted = 1, .metric = METRIC_N};
 	struct profile p;
 	struct tally t;
 	struct error e;
-	static char name[] = "heaptally flame"; /* for argp's messages */
 	char *path = NULL;
 	int rc = EXIT_UNUSABLE;
 
-	/* no more than there are arguments, and a NULL after them */
-	o.debug_files = calloc((size_t)argc + 1, sizeof(*o.debug_files));
-	argv[0] = name;
-	argp_err_exit_status = EXIT_UNUSABLE;
-	if (!o.debug_files || argp_parse(&flame_argp, argc, argv, 0, NULL, &o))
-		return EXIT_UNUSABLE;
-	if (cmd_open(&t, o.tally, o.debug_files) < 0) {
-		free(o.debug_files);
+	argp_parse(&flame_argp, argc, argv, 0, NULL, &o);
+	if (cmd_open(&t, o.args.tallies[0], o.args.debug_files) < 0) {
+		args_release(&o.args);
 		return EXIT_UNUSABLE;
 	}
 	const char *const *plumbing = catalog_plumbing();
@@ -211,13 +179,13 @@ int cmd_flame(int argc, char **argv)
 	} else if (open_profile(&p, &t, plumbing, o.phase, &e) < 0) {
 		cmd_complain("%s", e.text);
 	} else {
-		path = o.output ? NULL : default_path(o.tally, o.folded);
+		path = o.output ? NULL : default_path(o.args.tallies[0], o.folded);
 		if (o.output || path)
 			rc = write_view(&p, &o, o.output ? o.output : path);
 		free(path);
 		profile_release(&p);
 	}
 	tally_release(&t);
-	free(o.debug_files);
+	args_release(&o.args);
 	return rc;
 }

@@ -3,7 +3,6 @@
  * heaptally run: starts a program with the shim preloaded, waits for it, finishes the tallies that it and its
  * children left, and says what there is to see. Exits as the program did.
  */
-#include <argp.h>
 #include <dirent.h>
 #include <errno.h>
 #include <limits.h>
@@ -23,18 +22,16 @@
 #include "views/figures.h"
 
 #define DEFAULT_SAMPLE "524288"
+#define MOST_NUMBER    999999999999999u
 
-#ifndef HEAPTALLY_LIBDIR
-#define HEAPTALLY_LIBDIR "/usr/local/lib/heaptally"
-#endif
-#define SHIM "libheaptally.so"
+#define SHIM      "libheaptally.so"
+#define INSTALLED "../lib/heaptally"
 
 enum { EXIT_CANNOT_RUN = 126, EXIT_NOT_FOUND = 127 };
 
 struct options {
+	struct args args;
 	const char *output, *only, *min_size, *depth, *sample;
-	const char **debug_files; /* NULL-terminated */
-	size_t n_debug_files;
 	char **command;
 };
 
@@ -55,7 +52,7 @@ struct run {
 	pid_t child;
 };
 
-enum { OPT_ONLY = 0x100, OPT_MIN_SIZE, OPT_DEPTH, OPT_SAMPLE, OPT_DEBUG_FILE };
+enum { OPT_ONLY = 0x100, OPT_MIN_SIZE, OPT_DEPTH, OPT_SAMPLE };
 
 static const struct argp_option run_options[] = {
 	{"output", 'o', "DIR", 0, "Put the tallies in DIR; default: $HEAPTALLY_OUT, else here", 0},
@@ -66,18 +63,19 @@ static const struct argp_option run_options[] = {
 		0},
 	{"depth", OPT_DEPTH, "FRAMES", 0, "Keep at most FRAMES of a stack; default: 512", 0},
 	{"sample", OPT_SAMPLE, "BYTES", OPTION_ARG_OPTIONAL,
-		"Record one allocation in BYTES requested, on average; default for BYTES: " DEFAULT_SAMPLE
-		"; without this option, record them all",
+		"Record one allocation in BYTES requested, on average; default for "
+		"BYTES: " DEFAULT_SAMPLE "; without this option, record them all",
 		0},
-	{"debug-file", OPT_DEBUG_FILE, "FILE", 0,
-		"Take symbols from FILE too, for the module with its build-id; may be repeated", 0},
 	{0},
 };
 
-static void check_number(struct argp_state *state, const char *option, const char *arg)
+static const struct argp_child shared[] = {{.argp = &args_debug_files}, {0}};
+
+/* The value goes on to the shim as it is. */
+static const char *number(const struct argp_state *state, const char *option, const char *arg)
 {
-	if (!*arg || arg[strspn(arg, "0123456789")] || strlen(arg) > 15)
-		argp_failure(state, EXIT_UNUSABLE, 0, "%s takes a number, not '%s'", option, arg);
+	args_number(state, option, arg, "a number", 0, MOST_NUMBER);
+	return arg;
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -85,6 +83,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	struct options *o = state->input;
 
 	switch (key) {
+	case ARGP_KEY_INIT:
+		return args_share(state, shared, &o->args);
 	case 'o':
 		o->output = arg;
 		return 0;
@@ -92,19 +92,13 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		o->only = arg;
 		return 0;
 	case OPT_MIN_SIZE:
-		check_number(state, "--min-size", arg);
-		o->min_size = arg;
+		o->min_size = number(state, "--min-size", arg);
 		return 0;
 	case OPT_DEPTH:
-		check_number(state, "--depth", arg);
-		o->depth = arg;
+		o->depth = number(state, "--depth", arg);
 		return 0;
 	case OPT_SAMPLE:
-		o->sample = arg ? arg : DEFAULT_SAMPLE;
-		check_number(state, "--sample", o->sample);
-		return 0;
-	case OPT_DEBUG_FILE:
-		o->debug_files[o->n_debug_files++] = arg;
+		o->sample = number(state, "--sample", arg ? arg : DEFAULT_SAMPLE);
 		return 0;
 	case ARGP_KEY_ARG:
 		/* The program and everything behind it are not ours to read. */
@@ -124,6 +118,7 @@ static const struct argp run_argp = {
 	.options = run_options,
 	.parser = parse,
 	.args_doc = "[--] PROGRAM [ARGUMENT...]",
+	.children = shared,
 	.doc = "Records PROGRAM and the processes it starts, one tally each, and exits as PROGRAM "
 	       "did."
 	       "\vExit status: PROGRAM's own, or 128 + the signal that ended it; 127 when PROGRAM "
@@ -131,19 +126,22 @@ static const struct argp run_argp = {
 	       "not exist, 126 when it cannot be run, 2 for wrong arguments.",
 };
 
-/* The shim lies beside the command in a build tree, else where it was installed. */
+/* The shim lies beside the command in a build tree, and in ../lib/heaptally where both are installed. */
 static int find_shim(char *path, size_t size)
 {
-	ssize_t n = readlink("/proc/self/exe", path, size - sizeof(SHIM) - 1);
+	static const char *const places[] = {SHIM, INSTALLED "/" SHIM};
+	ssize_t n = readlink("/proc/self/exe", path, size - sizeof(INSTALLED "/" SHIM));
 
-	if (n > 0) {
-		path[n] = '\0';
-		strcpy(strrchr(path, '/') + 1, SHIM);
+	if (n <= 0)
+		return -1;
+	path[n] = '\0';
+	char *end = strrchr(path, '/') + 1;
+	for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++) {
+		strcpy(end, places[i]);
 		if (access(path, R_OK) == 0)
 			return 0;
 	}
-	snprintf(path, size, "%s/%s", HEAPTALLY_LIBDIR, SHIM);
-	return access(path, R_OK);
+	return -1;
 }
 
 static void set(const char *name, const char *value)
@@ -227,7 +225,7 @@ static int finish(struct run *run, const struct options *o, char *path)
 	if (!more)
 		return -1;
 	run->tallies = more;
-	if (cmd_open(&t, path, o->debug_files) < 0)
+	if (cmd_open(&t, path, o->args.debug_files) < 0)
 		return -1;
 	struct found *f = &run->tallies[run->n_tallies++];
 	*f = (struct found){
@@ -323,7 +321,7 @@ static void summarize(const struct run *run, const struct options *o, double sec
 	fprintf(stderr, "  peak        %s of heap\n", figure_bytes(bytes[1], main->peak_bytes));
 	fprintf(stderr, "  leaked      %s in %s, live at the end\n",
 		figure_bytes(bytes[2], totals_metric(t, METRIC_LEAKED)),
-		figure_count(count[2], t->live_count > 0 ? (uint64_t)t->live_count : 0));
+		figure_count(count[2], at_least_zero(t->live_count)));
 	fprintf(stderr, "  temporary   %s (%.0f%%)\n", figure_count(count[3], t->temporary),
 		allocs ? 100.0 * (double)t->temporary / (double)allocs : 0);
 	fprintf(stderr, "  wall time   %.2f s%s\n", seconds,
@@ -351,12 +349,11 @@ static double now(void)
 
 int cmd_run(int argc, char **argv)
 {
-	struct options o = {.debug_files = calloc((size_t)argc + 1, sizeof(char *))};
+	struct options o = {0};
 	struct run run = {.id = (uint64_t)getpid() << 32 | (uint32_t)time(NULL)};
 	char shim[PATH_MAX];
 	struct stat st;
 
-	argp_err_exit_status = EXIT_UNUSABLE;
 	argp_parse(&run_argp, argc, argv, ARGP_IN_ORDER, NULL, &o);
 	if (!o.output)
 		o.output = getenv("HEAPTALLY_OUT");
@@ -367,7 +364,7 @@ int cmd_run(int argc, char **argv)
 		return EXIT_UNUSABLE;
 	}
 	if (find_shim(shim, sizeof(shim)) < 0) {
-		cmd_complain("%s is neither beside this command nor in %s", SHIM, HEAPTALLY_LIBDIR);
+		cmd_complain("%s is neither beside this command nor in %s", SHIM, INSTALLED);
 		return EXIT_UNUSABLE;
 	}
 	double start = now();
@@ -387,6 +384,6 @@ int cmd_run(int argc, char **argv)
 	for (size_t i = 0; i < run.n_tallies; i++)
 		free(run.tallies[i].path);
 	free(run.tallies);
-	free(o.debug_files);
+	args_release(&o.args);
 	return status == 0 && r < 0 ? EXIT_UNWRITTEN : status;
 }

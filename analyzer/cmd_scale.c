@@ -321,7 +321,6 @@ int cmd_scale(int argc, char **argv)
 	char directory[PATH_MAX];
 	int rc = EXIT_UNUSABLE;
 
-	argp_err_exit_status = EXIT_UNUSABLE;
 	argp_parse(&scale_argp, argc, argv, ARGP_IN_ORDER, NULL, &o);
 	if (catalog_init(&c, NULL, &e) < 0) {
 		cmd_complain("%s", e.text);

@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* heaptally scan: which allocator a file has linked in, how its code reaches it, and whether it can be adopted. */
-#include <argp.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <jansson.h>
-#include <stdlib.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -13,13 +11,13 @@
 
 #include "../preload/find.h"
 #include "cmd.h"
-#include "symbols.h"
+#include "views/values.h"
 
 enum key { KEY_JSON = 0x100 };
 
 struct arguments {
-	char **paths;
-	size_t n_paths;
+	char **paths; /* in argv */
+	int n_paths;
 	bool json;
 };
 
@@ -32,12 +30,14 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct arguments *a = state->input;
 
+	(void)arg;
 	switch (key) {
 	case KEY_JSON:
 		a->json = true;
 		return 0;
-	case ARGP_KEY_ARG:
-		a->paths[a->n_paths++] = arg;
+	case ARGP_KEY_ARGS:
+		a->paths = state->argv + state->next;
+		a->n_paths = state->argc - state->next;
 		return 0;
 	case ARGP_KEY_END:
 		if (!a->n_paths)
@@ -202,15 +202,6 @@ static json_t *entry_json(const struct find_entry *e)
 		v->result_tested, "result_used_percent", v->result_used);
 }
 
-/* A path need not be UTF-8, JSON has to be. */
-static json_t *path_json(const char *path)
-{
-	char *clean = symbols_clean(path);
-	json_t *j = json_string(clean ? clean : "");
-	free(clean);
-	return j;
-}
-
 static json_t *result_json(const char *path, const struct find_result *r)
 {
 	char id[sizeof(r->build_id) * 2 + 1] = "";
@@ -221,10 +212,10 @@ static json_t *result_json(const char *path, const struct find_result *r)
 	for (uint32_t i = 0; i < r->n_entries; i++)
 		json_array_append_new(entries, entry_json(&r->entries[i]));
 	return json_pack("{s:o, s:s, s:s*, s:s*, s:I, s:I, s:I, s:I, s:I, s:b, s:s*, s:o}", "path",
-		path_json(path), "build_id", id, "allocator", r->allocator[0] ? r->allocator : NULL,
-		"version", r->version[0] ? r->version : NULL, "libc_alloc_sites",
-		(json_int_t)r->libc_allocs, "libc_free_sites", (json_int_t)r->libc_frees,
-		"code_bytes", (json_int_t)r->code_bytes, "unwound_bytes",
+		value_text(path, PATH_MAX), "build_id", id, "allocator",
+		r->allocator[0] ? r->allocator : NULL, "version", r->version[0] ? r->version : NULL,
+		"libc_alloc_sites", (json_int_t)r->libc_allocs, "libc_free_sites",
+		(json_int_t)r->libc_frees, "code_bytes", (json_int_t)r->code_bytes, "unwound_bytes",
 		(json_int_t)r->unwound_bytes, "unwound_functions", (json_int_t)r->functions,
 		"symbols", r->symbols, "nothing_to_adopt", r->unable, "entries", entries);
 }
@@ -236,37 +227,34 @@ int cmd_scan(int argc, char **argv)
 		"it, and "
 		"whether a run can adopt it. Nothing is run.",
 		0, 0, 0};
-	struct arguments a = {.paths = calloc((size_t)argc, sizeof(*a.paths))};
-	char name[] = "heaptally scan";
+	struct arguments a = {0};
 	json_t *all = json_array();
-	int ret = 0;
+	struct error e;
+	int ret = 0, bad = !all;
 
-	if (!a.paths || !all)
-		return EXIT_UNWRITTEN;
-	argv[0] = name; /* for argp's messages */
-	argp_err_exit_status = EXIT_UNUSABLE;
 	argp_parse(&argp, argc, argv, 0, NULL, &a);
-	for (size_t i = 0; i < a.n_paths; i++) {
+	for (int i = 0; i < a.n_paths; i++) {
 		struct find_result r;
-		struct error e;
 		if (scan(&r, a.paths[i], &e)) {
 			cmd_complain("%s", e.text);
 			ret = EXIT_UNUSABLE;
 		} else if (a.json) {
-			json_array_append_new(all, result_json(a.paths[i], &r));
+			bad |= json_array_append_new(all, result_json(a.paths[i], &r));
 		} else {
 			print_text(a.paths[i], &r);
 		}
 	}
-	if (a.json && json_array_size(all)) {
-		json_dumpf(all, stdout, JSON_INDENT(2));
-		putchar('\n');
+	if (bad || json_array_size(all)) {
+		bad = values_write(stdout, all, bad, "what was found", &e);
+	} else {
+		json_decref(all);
+		bad = fflush(stdout) || ferror(stdout);
+		if (bad)
+			error_set(&e, "cannot write what was found: %s", strerror(errno));
 	}
-	if (fflush(stdout) || ferror(stdout)) {
-		cmd_complain("standard output: %s", strerror(errno));
+	if (bad) {
+		cmd_complain("%s", e.text);
 		ret = ret ? ret : EXIT_UNWRITTEN;
 	}
-	json_decref(all);
-	free(a.paths);
 	return ret;
 }

@@ -2,6 +2,8 @@
 /* From toml++'s document to plain C structs: see config.h. No exception leaves this file. */
 #include "config.h"
 
+#include <cerrno>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <new>
@@ -10,6 +12,8 @@
 #define TOML_EXCEPTIONS        0
 #define TOML_ENABLE_FORMATTERS 0
 #include <toml++/toml.h>
+
+#define FILE_MAX_BYTES (16u << 20)
 
 namespace
 {
@@ -92,6 +96,25 @@ extern "C" int config_parse(
 		config_release(root);
 		return error_set(e, "out of memory for %s", name);
 	}
+}
+
+extern "C" int config_read(config_node *root, const char *path, error *e)
+{
+	FILE *f = fopen(path, "re");
+	char *text = static_cast<char *>(f ? malloc(FILE_MAX_BYTES) : nullptr);
+	size_t n = text ? fread(text, 1, FILE_MAX_BYTES, f) : 0;
+	int ret;
+
+	if (!f || !text || ferror(f))
+		ret = error_set(e, "%s: %s", path, strerror(errno));
+	else if (n == FILE_MAX_BYTES)
+		ret = error_set(e, "%s is too large", path);
+	else
+		ret = config_parse(root, text, n, path, e);
+	free(text);
+	if (f)
+		fclose(f);
+	return ret;
 }
 
 extern "C" void config_release(config_node *root)

@@ -42,6 +42,8 @@ struct config_node {
  */
 int config_parse(
 	struct config_node *root, const char *text, size_t n, const char *name, struct error *e);
+/* The same from a file, which errors call by its path. */
+int config_read(struct config_node *root, const char *path, struct error *e);
 void config_release(struct config_node *root);
 
 #ifdef __cplusplus

@@ -14,6 +14,7 @@
 #include <libiberty/demangle.h>
 
 #include "symbols.h"
+#include "utf8.h"
 
 #define NAME_MAX_BYTES (64u << 10)
 #define PIECES_MAX     (1u << 18) /* callbacks: bounds the time of names that print next to nothing */
@@ -78,27 +79,6 @@ static int demangle_into(struct collector *c, const char *name)
 	return done ? 1 : 0;
 }
 
-/* Length of the UTF-8 sequence at s, 0 if it is not well-formed. */
-static size_t utf8_length(const char *text, const char *end)
-{
-	const unsigned char *s = (const unsigned char *)text;
-	size_t left = (size_t)(end - text);
-	size_t n = s[0] < 0x80                   ? 1
-		   : s[0] >= 0xc2 && s[0] < 0xe0 ? 2
-		   : (s[0] & 0xf0) == 0xe0       ? 3
-		   : s[0] >= 0xf0 && s[0] < 0xf5 ? 4
-						 : 0;
-	if (!n || n > left)
-		return 0;
-	for (size_t i = 1; i < n; i++)
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-	if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) ||
-		(s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f))
-		return 0;
-	return n;
-}
-
 static char *cleaned(const char *bytes, size_t n, bool cut)
 {
 	if (n > NAME_MAX_BYTES) {
@@ -110,8 +90,10 @@ static char *cleaned(const char *bytes, size_t n, bool cut)
 		return NULL;
 	memcpy(text, bytes, n);
 	char *s = text, *end = text + n;
+	*end = '\0';
 	while (s < end) {
-		size_t k = utf8_length(s, end);
+		uint32_t code;
+		size_t k = utf8_sequence((const unsigned char *)s, &code);
 		if (!k && cut && end - s < 4)
 			break; /* a character cut in two */
 		if (!k || iscntrl((unsigned char)*s)) {

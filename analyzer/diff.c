@@ -8,9 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "utf8.h"
 #include "views/figures.h"
 #include "views/report_model.h"
-#include "views/utf8.h"
 
 #define ADOPTED_DIFFERS 0.2 /* of the bytes: another allocator serves them */
 

@@ -22,21 +22,8 @@ struct diff_modules {
 	uint32_t n;
 	uint32_t *of[SIDES]; /* by index in the tally */
 };
-int diff_modules_init(struct diff_modules *m, const struct profile *const sides[SIDES]);
-void diff_modules_release(struct diff_modules *m);
 /* Is function f of a side told by sizes rather than by its name? */
 bool diff_by_sizes(const struct diff_modules *m, const struct profile *p, int side, uint32_t f);
-
-/* As diff_groups, and whether a group holds functions of other paths. */
-struct diff_names {
-	struct diff_groups groups;
-	uint32_t *first
-		[SIDES]; /* by group: its function of most bytes on that side, or PROFILE_NONE */
-	bool *moved;
-};
-int diff_names_init(struct diff_names *n, const struct diff_modules *m,
-	const struct profile *const sides[SIDES]);
-void diff_names_release(struct diff_names *n);
 
 /* Appends an empty row; NULL when out of memory. Pointers to other rows are void then. */
 struct diff_row *diff_row_new(struct diff *d);

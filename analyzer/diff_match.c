@@ -11,14 +11,22 @@
 
 #include "diff_internal.h"
 #include "diff_names.h"
-#include "views/utf8.h"
+#include "utf8.h"
 
 #define NAME_MAX_BYTES (64u << 10)
 #define BRIEF_BYTES    73
-#define OTHER_BINDING                                                                              \
-	0.1 /* of all bytes: a module that is only on one side is compared to the other side's */
-#define SAME_ADDRESSES                                                                             \
-	0.8 /* of the functions without names: one build, where there is no build-id to tell */
+/* of all bytes: a module that is only on one side is compared to the other side's */
+#define OTHER_BINDING 0.1
+/* of the functions without names: one build, where there is no build-id to tell */
+#define SAME_ADDRESSES 0.8
+
+/* As diff_groups, and whether a group holds functions of other paths. */
+struct diff_names {
+	struct diff_groups groups;
+	/* by group: its function of most bytes on that side, or PROFILE_NONE */
+	uint32_t *first[SIDES];
+	bool *moved;
+};
 
 struct keyed {
 	char *key;
@@ -149,7 +157,15 @@ static void weigh(struct diff_modules *m, const struct profile *p, int side)
 	}
 }
 
-int diff_modules_init(struct diff_modules *m, const struct profile *const sides[SIDES])
+static void modules_release(struct diff_modules *m)
+{
+	free(m->all);
+	free(m->of[0]);
+	free(m->of[1]);
+	*m = (struct diff_modules){0};
+}
+
+static int modules_init(struct diff_modules *m, const struct profile *const sides[SIDES])
 {
 	struct keyed *table = NULL;
 	bool bad = false, fresh;
@@ -162,7 +178,7 @@ int diff_modules_init(struct diff_modules *m, const struct profile *const sides[
 		bad |= !m->of[s];
 	}
 	if (!m->all || bad) {
-		diff_modules_release(m);
+		modules_release(m);
 		return -1;
 	}
 	m->n = 1; /* the pseudo module */
@@ -196,16 +212,8 @@ int diff_modules_init(struct diff_modules *m, const struct profile *const sides[
 	}
 	keyed_release(&table);
 	if (bad)
-		diff_modules_release(m);
+		modules_release(m);
 	return bad ? -1 : 0;
-}
-
-void diff_modules_release(struct diff_modules *m)
-{
-	free(m->all);
-	free(m->of[0]);
-	free(m->of[1]);
-	*m = (struct diff_modules){0};
 }
 
 bool diff_by_sizes(const struct diff_modules *m, const struct profile *p, int side, uint32_t f)
@@ -306,7 +314,16 @@ static int first_round(struct builder *b)
 	return bad ? -1 : 0;
 }
 
-int diff_names_init(struct diff_names *n, const struct diff_modules *m,
+static void names_release(struct diff_names *n)
+{
+	diff_groups_release(&n->groups);
+	free(n->first[0]);
+	free(n->first[1]);
+	free(n->moved);
+	*n = (struct diff_names){0};
+}
+
+static int names_init(struct diff_names *n, const struct diff_modules *m,
 	const struct profile *const sides[SIDES])
 {
 	size_t most = (size_t)sides[0]->n_functions + sides[1]->n_functions + 1;
@@ -349,17 +366,8 @@ int diff_names_init(struct diff_names *n, const struct diff_modules *m,
 		free(b.bytes[s]);
 	}
 	if (bad)
-		diff_names_release(n);
+		names_release(n);
 	return bad ? -1 : 0;
-}
-
-void diff_names_release(struct diff_names *n)
-{
-	diff_groups_release(&n->groups);
-	free(n->first[0]);
-	free(n->first[1]);
-	free(n->moved);
-	*n = (struct diff_names){0};
 }
 
 int diff_groups_init(
@@ -369,15 +377,15 @@ int diff_groups_init(
 	struct diff_modules m;
 	struct diff_names n;
 
-	if (diff_modules_init(&m, sides))
+	if (modules_init(&m, sides))
 		return -1;
-	int bad = diff_names_init(&n, &m, sides);
+	int bad = names_init(&n, &m, sides);
 	if (!bad) {
 		*g = n.groups;
 		n.groups = (struct diff_groups){0};
-		diff_names_release(&n);
+		names_release(&n);
 	}
-	diff_modules_release(&m);
+	modules_release(&m);
 	return bad;
 }
 
@@ -402,13 +410,6 @@ struct diff_row *diff_row_new(struct diff *d)
 	struct diff_row *r = &d->rows[d->n_rows++];
 	*r = (struct diff_row){.place = {.before = -1, .after = -1}};
 	return r;
-}
-
-static const char *base_name(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash ? slash + 1 : path;
 }
 
 /* A function's name without its closures, for people. */
@@ -437,7 +438,7 @@ static int name_row(struct diff_row *r, const struct diff_names *n, const struct
 	r->brief = utf8_clean(brief, sizeof(brief));
 	r->crate = utf8_clean(sides[s]->crates[fn->crate].name, NAME_MAX_BYTES);
 	r->module =
-		utf8_clean(base_name(tally_string(t, t->modules[fn->module].path)), NAME_MAX_BYTES);
+		utf8_clean(basename(tally_string(t, t->modules[fn->module].path)), NAME_MAX_BYTES);
 	if (n->moved[group]) {
 		r->was = shown_name(sides[BEFORE], n->first[BEFORE][group]);
 		if (!r->was)
@@ -481,11 +482,11 @@ int diff_match(struct diff *d, const struct profile *before, const struct profil
 	struct diff_names n = {0};
 	int ret = -1;
 
-	if (diff_modules_init(&m, sides))
+	if (modules_init(&m, sides))
 		return -1;
-	if (!diff_names_init(&n, &m, sides))
+	if (!names_init(&n, &m, sides))
 		ret = match_names(d, &m, &n, sides) || diff_match_sizes(d, &m, sides) ? -1 : 0;
-	diff_names_release(&n);
-	diff_modules_release(&m);
+	names_release(&n);
+	modules_release(&m);
 	return ret;
 }

@@ -165,8 +165,7 @@ char *diff_name(const char *demangled, enum diff_name level)
 char *diff_name_module(const char *path)
 {
 	static const char *const systems[] = {"-gnu", "-musl", "-debug", "-release"};
-	const char *slash = strrchr(path, '/');
-	char *name = strdup(slash ? slash + 1 : path), *at;
+	char *name = strdup(basename(path)), *at;
 
 	if (!name)
 		return NULL;

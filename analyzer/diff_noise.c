@@ -37,8 +37,8 @@ static const double least[METRIC_N] = {
 #define UNSTEADY_ENGINE    0.1
 #define EXCHANGED          0.5 /* of what is held more at the peak, or less: the lesser of the two */
 #define BYTES_VARY         0.02
-#define UNEXPLAINED                                                                                \
-	0.4 /* more of the floor for a peak that requests do not explain: its moment varies */
+/* more of the floor for a peak that requests do not explain: its moment varies */
+#define UNEXPLAINED 0.4
 
 /* The lines on top, as shares of the greater side: about twice the largest that was measured. */
 static const double line_noise[DIFF_LINES] = {
@@ -47,11 +47,6 @@ static const double line_noise[DIFF_LINES] = {
 	[DIFF_OVERHEAD] = 0.40, /* at the peak: the moment counts */
 	[DIFF_SLACK] = 0.06,
 };
-
-static double at_least_0(int64_t v)
-{
-	return v > 0 ? (double)v : 0;
-}
 
 /* n blocks of bytes in all. */
 static double square(double bytes, double n)
@@ -64,11 +59,13 @@ void diff_part_add(struct diff_part *to, const struct totals *b)
 	double n = (double)totals_metric(b, METRIC_COUNT);
 
 	totals_add(&to->totals, b);
-	to->squares[METRIC_PEAK] += square(at_least_0(b->peak_bytes), at_least_0(b->peak_count));
+	to->squares[METRIC_PEAK] +=
+		square((double)at_least_zero(b->peak_bytes), (double)at_least_zero(b->peak_count));
 	to->squares[METRIC_BYTES] += square((double)totals_metric(b, METRIC_BYTES), n);
 	to->squares[METRIC_COUNT] += n;
 	to->squares[METRIC_TEMPORARY] += (double)b->temporary;
-	to->squares[METRIC_LEAKED] += square(at_least_0(b->live_bytes), at_least_0(b->live_count));
+	to->squares[METRIC_LEAKED] +=
+		square((double)at_least_zero(b->live_bytes), (double)at_least_zero(b->live_count));
 }
 
 void diff_part_merge(struct diff_part *to, const struct diff_part *from)

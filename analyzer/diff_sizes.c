@@ -13,8 +13,8 @@
 #include <string.h>
 
 #include "diff_internal.h"
+#include "utf8.h"
 #include "views/figures.h"
-#include "views/utf8.h"
 
 #define ALIGN_MAX_CELLS (1u << 20)
 #define ALIKE           0.5 /* counts of call-sites that may be one: smaller by greater, in order */
@@ -76,13 +76,6 @@ static int64_t address_of(const struct profile *p, uint32_t f)
 	return at ? (int64_t)(strtoull(at + 1, NULL, 16) & INT64_MAX) : -1;
 }
 
-static bool empty(const struct totals *t)
-{
-	static const struct totals nothing;
-
-	return !memcmp(t, &nothing, sizeof(nothing));
-}
-
 static int collect(struct sizer *z)
 {
 	size_t most = (size_t)z->sides[0]->tally->n_buckets + z->sides[1]->tally->n_buckets;
@@ -96,7 +89,7 @@ static int collect(struct sizer *z)
 		for (uint32_t b = 0; b < p->tally->n_buckets; b++) {
 			const struct profile_bucket *pb = &p->buckets[b];
 			const struct ht_counters *c = &p->tally->counters[b];
-			if (empty(&pb->totals) || !diff_by_sizes(z->m, p, s, pb->blame))
+			if (totals_empty(&pb->totals) || !diff_by_sizes(z->m, p, s, pb->blame))
 				continue;
 			struct item *i = &z->items[n++];
 			*i = (struct item){.module = z->m->of[s][p->functions[pb->blame].module],
@@ -429,7 +422,6 @@ static int finish_rows(struct sizer *z, uint32_t module)
 	int s = x->index[AFTER] != PROFILE_NONE ? AFTER : BEFORE;
 	const struct tally *t = z->sides[s]->tally;
 	const char *path = module ? tally_string(t, t->modules[x->index[s]].path) : "[no module]";
-	const char *slash = strrchr(path, '/');
 
 	for (uint32_t i = z->first_row; i < z->d->n_rows; i++) {
 		struct diff_row *r = &z->d->rows[i];
@@ -453,7 +445,7 @@ static int finish_rows(struct sizer *z, uint32_t module)
 		struct diff_row *r = &z->d->rows[i];
 		r->name = r->name ? r->name : sizes_name(r, NULL);
 		r->brief = r->name ? strdup(r->name) : NULL;
-		r->module = utf8_clean(slash ? slash + 1 : path, 4096);
+		r->module = utf8_clean(basename(path), 4096);
 		if (!r->module || !r->brief)
 			return -1;
 	}

@@ -76,7 +76,7 @@ static int groups_init(struct evidence *v, struct placed **order, uint32_t n)
 	struct group *g = v->groups;
 	for (uint32_t i = 0, end; i < n; i = end, g++) {
 		const struct placed *x = order[i];
-		uint64_t most = 0;
+		uint64_t most = 0, most_peak = 0;
 		bool grows_vec = false;
 		for (end = i; end < n && places_equal(order[end], order[i]); end++) {
 			uint32_t b = order[end]->bucket;
@@ -84,7 +84,9 @@ static int groups_init(struct evidence *v, struct placed **order, uint32_t n)
 				totals_metric(&v->profile->buckets[b].totals, METRIC_BYTES);
 			v->bucket_order[end] = b;
 			grows_vec |= order[end]->grows_vec;
-			if (bytes > most) {
+			uint64_t peak = totals_metric(&v->profile->buckets[b].totals, METRIC_PEAK);
+			if (peak > most_peak || (peak == most_peak && bytes > most)) {
+				most_peak = peak;
 				most = bytes;
 				x = order[end];
 			}
@@ -199,6 +201,12 @@ const char *evidence_file(const struct evidence *v, const struct group *g)
 	const struct tally *t = v->profile->tally;
 
 	return g->blame < t->n_functions ? tally_name(t, t->functions[g->blame].file) : "";
+}
+
+bool group_may_be_merged(const struct group *g)
+{
+	return g->container == CONTAINER_VEC && g->element[0] && g->element_bytes > 1 &&
+	       !names_builtin_bytes(g->element);
 }
 
 const char *evidence_crate(const struct evidence *v, const struct group *g)

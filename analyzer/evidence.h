@@ -2,7 +2,8 @@
 /*
  * What patterns look at: groups. A group is all that one statement of the source allocates: the buckets that have in
  * common the blame function, the call in it, the container method called there, the element type and the container.
- * Monomorphisations of a generic function are one function; of what they differ in, a group has what most bytes have.
+ * Monomorphisations of a generic function are one function; of what they differ in, a group has what the bucket of most
+ * bytes at the peak has.
  * Without names (release bindings) every call-site's address is a statement of its own and the container is unknown;
  * all that needs no names is there as well.
  *
@@ -109,8 +110,7 @@ struct group {
 	/* live bytes at the end of each phase, evidence.phases.n of them; NULL where there is one phase only */
 	const int64_t *phase_ends;
 
-	/* sampled facts; 0 and NULL: unknown */
-	uint64_t timed_calls, timed_ns; /* allocator calls timed, and the time they took */
+	/* sampled facts; 0: unknown */
 	uint64_t filled_bytes,
 		unwritten_bytes; /* fresh memory filled with a pattern; still that at free */
 };
@@ -132,6 +132,9 @@ struct evidence {
 	int64_t *curves, *phase_ends;
 };
 
+/* Nanoseconds of a tick of the tally's clock; 0: not known. */
+double evidence_tick_ns(const struct tally *t);
+
 /* 0 or -1 (out of memory). */
 int evidence_init(struct evidence *v, const struct profile *p, struct error *e);
 void evidence_release(struct evidence *v);
@@ -139,6 +142,9 @@ void evidence_release(struct evidence *v);
 /* "" where there is none. */
 const char *evidence_file(const struct evidence *v, const struct group *g);
 const char *evidence_crate(const struct evidence *v, const struct group *g);
+
+/* T's name is that of a function of its own, outlined: it stands for all types that are laid out alike. */
+bool group_may_be_merged(const struct group *g);
 
 /* Size that `percent` of the group's buffers do not exceed at their end, 0 without any. */
 uint64_t group_ending_bytes(const struct group *g, double percent);

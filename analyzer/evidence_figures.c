@@ -140,15 +140,13 @@ static void group_times(struct group *g, const uint64_t *lifetimes, double tick_
 void group_fill(struct evidence *v, struct group *g, bool grows_vec, double tick_ns)
 {
 	const struct tally *t = v->profile->tally;
-	uint64_t lifetimes[HT_LIFETIME_BINS] = {0}, first = 0, timed_ticks = 0;
+	uint64_t lifetimes[HT_LIFETIME_BINS] = {0}, first = 0;
 	bool one_first = true;
 
 	g->min_bytes = UINT64_MAX;
 	g->align = t->buckets[v->bucket_order[g->first_bucket]].align;
 	for (uint32_t i = 0; i < g->n_buckets; i++) {
 		uint32_t b = v->bucket_order[g->first_bucket + i];
-		timed_ticks += t->counters[b].timed_ticks;
-		g->timed_calls += t->counters[b].timed_calls;
 		g->filled_bytes += t->counters[b].filled_bytes;
 		g->unwritten_bytes += t->counters[b].unwritten_bytes;
 		totals_add(&g->totals, &v->profile->buckets[b].totals);
@@ -177,7 +175,6 @@ void group_fill(struct evidence *v, struct group *g, bool grows_vec, double tick
 	g->slack_bytes =
 		evidence_less(g->totals.usable_bytes, totals_metric(&g->totals, METRIC_BYTES));
 	group_times(g, lifetimes, tick_ns);
-	g->timed_ns = (uint64_t)((double)timed_ticks * tick_ns);
 	g->element_bytes = names_builtin_bytes(g->element);
 	if (g->container == CONTAINER_STRING)
 		g->element_bytes = 1;

@@ -70,7 +70,6 @@ void place(struct placed *to, struct evidence_names *names, uint32_t bucket);
 void places_sort(struct evidence_names *names, struct placed **order, uint32_t n);
 bool places_equal(const struct placed *x, const struct placed *y);
 
-double evidence_tick_ns(const struct tally *t);
 void group_fill(struct evidence *v, struct group *g, bool grows_vec, double tick_ns);
 /* -1: out of memory. */
 int endings_init(struct evidence *v);

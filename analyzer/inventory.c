@@ -68,7 +68,7 @@ static void structure_add(struct structure *s, struct counted *sum,
 	const struct catalog_category *row, const struct group *g)
 {
 	uint64_t bytes = totals_metric(&g->totals, METRIC_PEAK);
-	uint64_t blocks = g->totals.peak_count > 0 ? (uint64_t)g->totals.peak_count : 0;
+	uint64_t blocks = at_least_zero(g->totals.peak_count);
 	const char *counts = row->counts ? row->counts : "blocks";
 	uint64_t low = g->min_bytes, high = g->max_bytes, n = blocks;
 
@@ -106,7 +106,7 @@ static void category_add(struct inventory *t, const char *name, const struct gro
 	if (i == t->n_categories)
 		t->categories[t->n_categories++] = (struct category){.name = name};
 	t->categories[i].peak_bytes += totals_metric(&g->totals, METRIC_PEAK);
-	t->categories[i].count += g->totals.peak_count > 0 ? (uint64_t)g->totals.peak_count : 0;
+	t->categories[i].count += at_least_zero(g->totals.peak_count);
 }
 
 /* False: the group's blocks do not tell a type's size. */
@@ -116,7 +116,7 @@ static bool type_size_of(const struct evidence *v, const struct group *g, struct
 
 	*to = (struct type_size){.type = g->element,
 		.container = g->container,
-		.count = g->totals.peak_count > 0 ? (uint64_t)g->totals.peak_count : 0,
+		.count = at_least_zero(g->totals.peak_count),
 		.peak_bytes = totals_metric(&g->totals, METRIC_PEAK)};
 	if (!g->element[0] || !to->peak_bytes)
 		return false;

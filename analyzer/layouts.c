@@ -85,7 +85,8 @@ static void read_struct(struct walk *w, struct layout *l, Dwarf_Die *die)
 			told = false;
 	} while (told && !dwarf_siblingof(&child, &child));
 	if (told) {
-		qsort(l->members, l->n_members, sizeof(*l->members), by_offset);
+		if (l->n_members)
+			qsort(l->members, l->n_members, sizeof(*l->members), by_offset);
 		l->padding_bytes = padding(l);
 		return;
 	}

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The command: finds the subcommand and hands over. */
+#include <argp.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -39,6 +40,7 @@ static void usage(FILE *out)
 
 int main(int argc, char **argv)
 {
+	argp_err_exit_status = EXIT_UNUSABLE;
 	if (argc < 2) {
 		usage(stderr);
 		return EXIT_UNUSABLE;

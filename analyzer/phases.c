@@ -24,11 +24,6 @@ static uint64_t rising(uint64_t from, uint64_t to)
 	return to > from && to - from <= INT64_MAX ? to - from : 0;
 }
 
-static uint64_t at_least_0(int64_t v)
-{
-	return v > 0 ? (uint64_t)v : 0;
-}
-
 /* The timeline at a moment; between two points the value before. */
 static const struct ht_point *point_at(const struct tally *t, uint64_t ticks)
 {
@@ -58,7 +53,7 @@ static uint64_t total_live(const struct tally *t)
 
 	for (uint32_t i = 0; i < t->n_buckets; i++)
 		sum += (uint64_t)t->counters[i].live_bytes;
-	return at_least_0((int64_t)sum);
+	return at_least_zero((int64_t)sum);
 }
 
 /* Ends, and peaks where nobody measured them. */
@@ -315,14 +310,14 @@ static void told_live(
 		return;
 	if (phase + 1 < ph->n && curve && at) {
 		int64_t live = t->curves[curve - 1].live_bytes[at - t->points];
-		totals->live_bytes = (int64_t)at_least_0(live);
+		totals->live_bytes = (int64_t)at_least_zero(live);
 		/* blocks of the size that the bucket's have on average */
 		if (c->alloc_bytes && live > 0)
 			totals->live_count = (int64_t)((double)live * (double)c->allocs /
 						       (double)c->alloc_bytes);
 	} else {
-		totals->live_bytes = (int64_t)at_least_0(c->live_bytes);
-		totals->live_count = (int64_t)at_least_0(c->live_count);
+		totals->live_bytes = (int64_t)at_least_zero(c->live_bytes);
+		totals->live_count = (int64_t)at_least_zero(c->live_count);
 	}
 }
 

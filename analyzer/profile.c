@@ -6,6 +6,7 @@
  */
 #include "profile.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -52,8 +53,7 @@ static int64_t wrapping_add(int64_t a, int64_t b)
 /* Base name up to ".so"; "[module]" for a module without a path. */
 static char *module_crate_name(const struct tally *t, uint16_t module)
 {
-	const char *path = tally_string(t, t->modules[module].path);
-	const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
+	const char *base = basename(tally_string(t, t->modules[module].path));
 	const char *so = strstr(base, ".so");
 
 	if (!*base)
@@ -109,6 +109,8 @@ static int function_init(struct profile *p, uint32_t i, const char *const *plumb
 	f->module = hf->module;
 	f->unnamed = hf->flags & HT_FUNCTION_UNNAMED;
 	rust_name_read(&name, f->name);
+	if (hf->crate && name.rust && !name.call)
+		snprintf(name.crate, sizeof(name.crate), "%s", tally_name(t, hf->crate));
 	f->plumbing = rust_name_plumbing(&name, f->name, plumbing_crates);
 	f->container = name.container[0];
 	rust_name_short(brief, sizeof(brief), f->name);
@@ -253,11 +255,6 @@ static int vote_by_key(const void *a, const void *b)
 	return x->key < y->key ? -1 : x->key > y->key;
 }
 
-static uint64_t at_least_0(int64_t v)
-{
-	return v > 0 ? (uint64_t)v : 0;
-}
-
 /* The key with most of the peak, then of the bytes; the smallest of equals, so that reports are stable. */
 static uint32_t votes_winner(struct vote *votes, uint32_t n)
 {
@@ -287,20 +284,12 @@ static void blame_context(struct profile *p, struct profile_blame *b, const uint
 			votes[i] = (struct vote){kind == 0   ? v->caller
 						 : kind == 1 ? v->inner
 							     : v->line,
-				at_least_0(pb->totals.peak_bytes),
+				at_least_zero(pb->totals.peak_bytes),
 				pb->totals.alloc_bytes + pb->totals.realloc_bytes};
 		}
 		uint32_t winner = votes_winner(votes, n);
 		*(kind == 0 ? &b->caller : kind == 1 ? &b->inner : &b->line) = winner;
 	}
-}
-
-/* Bucket 0 most of the time, and what a killed process had no time to count in. */
-static bool bucket_empty(const struct profile_bucket *b)
-{
-	static const struct totals nothing;
-
-	return !memcmp(&b->totals, &nothing, sizeof(nothing));
 }
 
 static int blames_init(struct profile *p, const struct blame_view *views)
@@ -314,15 +303,16 @@ static int blames_init(struct profile *p, const struct blame_view *views)
 
 	if (!first || !order)
 		goto out;
+	/* empty: bucket 0 most of the time, and what a killed process had no time to count in */
 	for (uint32_t b = 0; b < n_buckets; b++)
-		first[p->buckets[b].blame + 2] += !bucket_empty(&p->buckets[b]);
+		first[p->buckets[b].blame + 2] += !totals_empty(&p->buckets[b].totals);
 	for (uint32_t f = 0; f < p->n_functions; f++) {
 		p->n_blames += first[f + 2] != 0;
 		widest = first[f + 2] > widest ? first[f + 2] : widest;
 		first[f + 2] += first[f + 1];
 	}
 	for (uint32_t b = 0; b < n_buckets; b++)
-		if (!bucket_empty(&p->buckets[b]))
+		if (!totals_empty(&p->buckets[b].totals))
 			order[first[p->buckets[b].blame + 1]++] = b;
 
 	p->blames = calloc((size_t)p->n_blames + 1, sizeof(*p->blames));
@@ -386,11 +376,18 @@ void totals_add(struct totals *to, const struct totals *from)
 	to->timed_squares += from->timed_squares;
 }
 
+bool totals_empty(const struct totals *t)
+{
+	static const struct totals nothing;
+
+	return !memcmp(t, &nothing, sizeof(nothing));
+}
+
 uint64_t totals_metric(const struct totals *t, enum profile_metric m)
 {
 	switch (m) {
 	case METRIC_PEAK:
-		return at_least_0(t->peak_bytes);
+		return at_least_zero(t->peak_bytes);
 	case METRIC_BYTES:
 		return t->alloc_bytes + t->realloc_bytes;
 	case METRIC_COUNT:
@@ -398,7 +395,7 @@ uint64_t totals_metric(const struct totals *t, enum profile_metric m)
 	case METRIC_TEMPORARY:
 		return t->temporary;
 	case METRIC_LEAKED:
-		return at_least_0(t->live_bytes);
+		return at_least_zero(t->live_bytes);
 	default:
 		return 0;
 	}

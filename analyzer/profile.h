@@ -47,8 +47,13 @@ struct totals {
 	double timed_squares;
 };
 void totals_add(struct totals *to, const struct totals *from);
+bool totals_empty(const struct totals *t);
 /* The value of a metric; negative live values read as 0. */
 uint64_t totals_metric(const struct totals *t, enum profile_metric m);
+static inline uint64_t at_least_zero(int64_t v)
+{
+	return v > 0 ? (uint64_t)v : 0;
+}
 
 struct profile_function {
 	const char *name; /* demangled in full; owned by the tally */

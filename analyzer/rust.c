@@ -35,15 +35,12 @@ static struct span qualified_crate(
 	const struct text *t, struct span in, struct span method, unsigned depth)
 {
 	struct span self, trait, none = {0};
-	bool reference = false;
 	qualified_read(t, in, &self, &trait);
 	struct span self_crate = type_crate(t, self, method, depth + 1);
 	if (trait.a == trait.b)
 		return self_crate;
 	struct span trait_crate = type_crate(t, trait, none, depth + 1);
-	type_strip(t, self, &reference);
 	if (self_crate.a == self_crate.b || t->s[trait.a] == '<' ||
-		(reference && text_starts(t, trait.a, "core::ops::function::")) ||
 		is_blanket(t, trait, trait_crate, method))
 		return trait_crate;
 	return self_crate;
@@ -131,7 +128,10 @@ static void rust_read(struct rust_name *out, const struct text *t)
 	if (text_is_bracket(t, p.segs[0].a) && t->s[0] == '<') {
 		struct span method = p.n > 1 ? path_name(t, p.segs[1]) : (struct span){0};
 		struct span in = text_inside(t, p.segs[0].a, p.segs[0].b);
+		struct span self, trait;
 		crate = qualified_crate(t, in, method, 0);
+		qualified_read(t, in, &self, &trait);
+		out->call = trait.a < trait.b && text_starts(t, trait.a, "core::ops::function::");
 		/* inherent methods of builtin types can only be the standard library's */
 		if (crate.a == crate.b && in.a < in.b)
 			strcpy(out->crate, "core");

@@ -132,16 +132,12 @@ static void put_text(struct shortener *w, struct span x, unsigned nesting, unsig
 	}
 }
 
-size_t rust_name_short(char *out, size_t size, const char *demangled)
+static size_t shorten(char *out, size_t size, const struct text *t, bool cxx)
 {
-	struct text t;
 	struct shortener w;
-	if (!size)
-		return 0;
-	text_init(&t, demangled);
-	w.t = &t;
-	w.cxx = text_is_cxx(&t);
-	struct span all = w.cxx ? text_cxx_head(&t) : (struct span){0, t.n};
+	w.t = t;
+	w.cxx = cxx;
+	struct span all = cxx ? text_cxx_head(t) : (struct span){0, t->n};
 	for (w.level = 0; w.level <= 3; w.level++) {
 		w.n = 0;
 		put_text(&w, all, 0, 0);
@@ -173,4 +169,18 @@ size_t rust_name_short(char *out, size_t size, const char *demangled)
 	n += w.n - tail;
 	out[n] = '\0';
 	return n;
+}
+
+size_t rust_name_short(char *out, size_t size, const char *demangled)
+{
+	struct text t;
+	text_init(&t, demangled);
+	return size ? shorten(out, size, &t, text_is_cxx(&t)) : 0;
+}
+
+size_t rust_type_short(char *out, size_t size, const char *type)
+{
+	struct text t;
+	text_init(&t, type);
+	return size ? shorten(out, size, &t, false) : 0;
 }

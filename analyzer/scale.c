@@ -79,24 +79,17 @@ static int add_site(struct scale *s, unsigned at, const struct evidence *v, cons
 
 	if (g->totals.peak_bytes <= 0)
 		return 0;
-	if (asprintf(&name, "%s%s%s%s%s", p->functions[g->blame].name, *g->element ? " (" : "",
-		    *g->element ? container_name(g->container) : "", *g->element ? " of " : "",
-		    g->element) < 0)
+	const char *element = g->element, *function = p->functions[g->blame].name;
+	if ((*element ? asprintf(&name, "%s (%s of %s)", function, container_name(g->container),
+				element)
+		      : asprintf(&name, "%s", function)) < 0)
 		return -1;
-	if (*g->element) {
-		char *closed;
-		int n = asprintf(&closed, "%s)", name);
-		free(name);
-		if (n < 0)
-			return -1;
-		name = closed;
-	}
 	row = row_of(s, SCALE_SITE, name, NULL);
 	free(name);
 	if (!row)
 		return -1;
 	row->bytes[at] += (double)g->totals.peak_bytes;
-	row->count[at] += (double)(g->totals.peak_count > 0 ? g->totals.peak_count : 0);
+	row->count[at] += (double)at_least_zero(g->totals.peak_count);
 	return 0;
 }
 

@@ -2,6 +2,8 @@
 /* See blocks.h. */
 #include "blocks.h"
 
+#define SCATTER_PAGES 10u /* fewer say nothing */
+
 bool group_is_fixed(const struct evidence *v, const struct group *g)
 {
 	const struct tally *t = v->profile->tally;
@@ -47,4 +49,22 @@ struct overhead group_overhead(const struct evidence *v, const struct group *g)
 			sum.header_bytes += (double)BLOCK_HEADER_BYTES * (double)x->peak_count;
 	}
 	return sum;
+}
+
+double group_scatter(const struct evidence *v, const struct group *g)
+{
+	const struct tally *t = v->profile->tally;
+	uint32_t self = (uint32_t)(g - v->groups);
+	uint64_t pages = 0, bytes = 0;
+
+	/* rows are in order of pages */
+	for (uint32_t i = 0, page = UINT32_MAX; i < t->n_locality; i++) {
+		const struct ht_locality *row = &t->locality[i];
+		if (v->bucket_group[row->bucket] != self)
+			continue;
+		pages += row->page != page;
+		page = row->page;
+		bytes += row->bytes;
+	}
+	return pages >= SCATTER_PAGES && bytes ? (double)pages * HT_PAGE_BYTES / (double)bytes : 0;
 }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What patterns about single blocks ask of a group: are they of fixed size, what does the allocator add to each. */
+/*
+ * What patterns about single blocks ask of a group: are they of fixed size, what does the allocator add to each, where do
+ * they lie.
+ */
 #ifndef HEAPTALLY_PATTERNS_BLOCKS_H
 #define HEAPTALLY_PATTERNS_BLOCKS_H
 
@@ -19,5 +22,8 @@ struct overhead {
 	double slack_bytes, header_bytes;
 };
 struct overhead group_overhead(const struct evidence *v, const struct group *g);
+
+/* Pages that have a block of the group over the pages that these blocks would fill, by the sampled pages. 0: not known. */
+double group_scatter(const struct evidence *v, const struct group *g);
 
 #endif

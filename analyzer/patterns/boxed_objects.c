@@ -2,19 +2,12 @@
 /*
  * Many small objects of fixed size, each in a heap block of its own, most of them alive together: a graph's nodes. An
  * arena makes the same objects without a call, a header and rounding for each. Rests on sizes, counts and what lived at
- * the peak; who else is between them on a page is not recorded.
+ * the peak; how far they are scattered over pages, by a sample of those, is told beside it.
  */
 #include "blocks.h"
 #include "list.h"
 
-enum limit {
-	MIN_OBJECTS,
-	MIN_ALIVE_SHARE,
-	MAX_OBJECT_BYTES,
-	ARENA_CHUNK_BYTES,
-	MIN_ARENA_SHARE,
-	MIN_TIMED_CALLS
-};
+enum limit { MIN_OBJECTS, MIN_ALIVE_SHARE, MAX_OBJECT_BYTES, ARENA_CHUNK_BYTES, MIN_ARENA_SHARE };
 
 static uint64_t peak_count(const struct group *g)
 {
@@ -62,16 +55,21 @@ static void report(
 	double objects = (double)g->totals.allocs, alive = (double)peak_count(g) / objects;
 	double bytes = (double)g->totals.alloc_bytes;
 
-	finding_figure(out, f, "objects", "objects", UNIT_COUNT, objects);
-	if (v->modules)
-		finding_figure(out, f, "per_module", "per module", UNIT_RATIO,
-			objects / (double)v->modules);
+	finding_count(out, f, "objects", "objects", objects);
 	finding_figure(out, f, "object_bytes", "each", UNIT_BYTES, (double)g->max_bytes);
 	finding_figure(out, f, "alive_share", "alive at the peak", UNIT_SHARE, alive);
 	finding_figure(
 		out, f, "freed", "freed before the end", UNIT_COUNT, (double)g->totals.frees);
 	finding_figure(out, f, "slack_bytes", "rounding at the peak", UNIT_BYTES, o.slack_bytes);
 	finding_figure(out, f, "header_bytes", "headers", UNIT_BYTES, o.header_bytes);
+	double scatter = group_scatter(v, g);
+	if (scatter > 0)
+		finding_figure(out, f, "scatter", "pages they lie on for one that they fill",
+			UNIT_RATIO, scatter);
+	if (g->totals.timed_calls)
+		finding_figure(out, f, "call_ns", "a call of the allocator, timed", UNIT_NS,
+			(double)g->totals.timed_ticks / (double)g->totals.timed_calls *
+				evidence_tick_ns(v->profile->tally));
 
 	f->fix = g->container == CONTAINER_ARC      ? "index"
 		 : alive >= limits[MIN_ARENA_SHARE] ? "arena"
@@ -83,12 +81,6 @@ static void report(
 	f->saving.peak_bytes = (uint64_t)(o.slack_bytes + o.header_bytes + 0.5);
 	double chunks = 1 + bytes / limits[ARENA_CHUNK_BYTES];
 	f->saving.allocs = objects > chunks ? (uint64_t)(objects - chunks) : 0;
-	if (g->timed_calls && (double)g->timed_calls >= limits[MIN_TIMED_CALLS]) {
-		double each = (double)g->timed_ns / (double)g->timed_calls;
-		f->saving.time_ns = (uint64_t)(each * (objects + (double)g->totals.frees));
-		f->saving.timed = true;
-		finding_figure(out, f, "call_ns", "a call of the allocator", UNIT_NS, each);
-	}
 	judge(out, f, g, alive);
 }
 
@@ -108,7 +100,6 @@ const struct pattern pattern_boxed_objects = {
 		[MIN_ALIVE_SHARE] = "min_alive_share",
 		[MAX_OBJECT_BYTES] = "max_object_bytes",
 		[ARENA_CHUNK_BYTES] = "arena_chunk_bytes",
-		[MIN_ARENA_SHARE] = "min_arena_share",
-		[MIN_TIMED_CALLS] = "min_timed_calls"},
+		[MIN_ARENA_SHARE] = "min_arena_share"},
 	.find = find,
 };

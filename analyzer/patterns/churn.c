@@ -62,32 +62,19 @@ static const char *fix_of(const struct group *g, const double *limits)
 	return g->named ? "object" : "unnamed";
 }
 
-/* By the allocator's own time, where calls were timed: one to allocate and one to free. */
-static void save_time(struct finding *f, const struct group *g)
-{
-	if (!g->timed_calls || !g->timed_ns)
-		return;
-	f->saving.time_ns = (uint64_t)(2 * (double)g->timed_ns / (double)g->timed_calls *
-				       (double)f->saving.allocs);
-	f->saving.timed = true;
-}
-
 static void report(const struct evidence *v, const double *limits, struct findings *out,
 	const struct group *g, uint64_t saved)
 {
 	struct finding *f = findings_add(out, g);
 	struct map_names names;
 
-	finding_figure(out, f, "allocs", "allocations", UNIT_COUNT, (double)g->totals.allocs);
+	finding_count(out, f, "allocs", "allocations", (double)g->totals.allocs);
 	finding_figure(out, f, "temporary", "of them temporary", UNIT_COUNT, (double)temporary(g));
 	finding_figure(out, f, "bytes", "bytes in all", UNIT_BYTES, (double)g->totals.alloc_bytes);
 	finding_figure(out, f, "p50_bytes", "size, median", UNIT_BYTES, (double)g->p50_bytes);
 	finding_figure(out, f, "max_bytes", "largest", UNIT_BYTES, (double)g->max_bytes);
 	finding_figure(
 		out, f, "lifetime_ns", "lifetime, mean", UNIT_NS, (double)g->lifetime_mean_ns);
-	if (v->modules)
-		finding_figure(out, f, "per_module", "per module", UNIT_RATIO,
-			(double)g->totals.allocs / (double)v->modules);
 
 	f->fix = fix_of(g, limits);
 	map_names_read(&names, v, g);
@@ -97,7 +84,6 @@ static void report(const struct evidence *v, const double *limits, struct findin
 		ceil((double)g->max_bytes / (g->element_bytes ? g->element_bytes : 1)));
 	finding_fill(out, f, "bytes", "%llu bytes", (unsigned long long)g->max_bytes);
 	f->saving.allocs = saved;
-	save_time(f, g);
 	if (is_temporary(g, limits)) {
 		f->confidence = g->named ? CONFIDENCE_HIGH : CONFIDENCE_MEDIUM;
 		finding_why(out, f,

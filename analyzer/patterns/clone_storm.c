@@ -27,6 +27,12 @@ static bool is_text(const struct group *g)
 	return g->container == CONTAINER_STRING;
 }
 
+/* The program's own Clone::clone: one storm with all that it allocates. */
+static bool is_own(const struct evidence *v, const struct group *g)
+{
+	return !v->profile->functions[g->clone].plumbing;
+}
+
 static void storm_add(
 	struct storm *s, const struct evidence *v, const struct group *g, const double *limits)
 {
@@ -51,15 +57,11 @@ static void storm_add(
 	s->equal.spare += d.spare;
 }
 
-static void put_figures(
-	struct findings *out, struct finding *f, const struct evidence *v, const struct storm *s)
+static void put_figures(struct findings *out, struct finding *f, const struct storm *s)
 {
 	double clones = (double)s->clones;
 
-	finding_figure(out, f, "clones", "clones", UNIT_COUNT, clones);
-	if (v->modules)
-		finding_figure(out, f, "per_module", "per module", UNIT_RATIO,
-			clones / (double)v->modules);
+	finding_count(out, f, "clones", "clones", clones);
 	finding_figure(out, f, "cloned_bytes", "bytes cloned", UNIT_BYTES, (double)s->bytes);
 	finding_figure(
 		out, f, "allocs_per_clone", "blocks each", UNIT_RATIO, (double)s->allocs / clones);
@@ -103,7 +105,10 @@ static void report(
 	if (!equal && (double)s->texts_sampled >= limits[MIN_SAMPLES])
 		return;
 	struct finding *f = findings_add(out, s->group);
-	put_figures(out, f, v, s);
+	for (uint32_t i = 0; is_own(v, s->group) && i < v->n_groups; i++)
+		if (&v->groups[i] != s->group && v->groups[i].clone == s->group->clone)
+			finding_also(out, f, &v->groups[i]);
+	put_figures(out, f, s);
 	finding_fill(out, f, "clone", "%s", v->profile->functions[s->group->clone].brief);
 	finding_fill(out, f, "duplicate_percent", "%.0f", 100 * share);
 	finding_fill(out, f, "shared_bytes", "%.0f", limits[SHARED_BYTES]);
@@ -137,7 +142,7 @@ static void find(const struct evidence *v, const double *limits, struct findings
 		struct storm one = {0};
 		if (g->clone == PROFILE_NONE || !g->totals.allocs)
 			continue;
-		if (!p->functions[g->clone].plumbing) {
+		if (is_own(v, g)) {
 			storm_add(&own[g->clone], v, g, limits);
 			continue;
 		}
@@ -154,7 +159,7 @@ const struct pattern pattern_clone_storm = {
 	.name = "clone-storm",
 	.title = "cloned again and again",
 	.section = "not in the document",
-	.naming = "what is cloned",
+	.needs = "Clone::clone in the stack",
 	.limits = {[MIN_CLONES] = "min_clones",
 		[MIN_CLONED_BYTES] = "min_cloned_bytes",
 		[MIN_SAMPLES] = "min_samples",

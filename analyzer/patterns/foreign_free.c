@@ -14,7 +14,7 @@ static void report(
 	struct finding *f = findings_add(out, g);
 	double foreign = (double)g->totals.foreign_frees, frees = (double)g->totals.frees;
 
-	finding_figure(out, f, "foreign_frees", "freed by another thread", UNIT_COUNT, foreign);
+	finding_count(out, f, "foreign_frees", "freed by another thread", foreign);
 	finding_figure(out, f, "foreign_share", "of the frees", UNIT_SHARE, foreign / frees);
 	finding_figure(out, f, "allocs", "allocations", UNIT_COUNT, (double)g->totals.allocs);
 	finding_figure(out, f, "mean_bytes", "bytes each", UNIT_BYTES,
@@ -22,9 +22,6 @@ static void report(
 			(double)(g->totals.allocs + g->totals.reallocs));
 	finding_figure(
 		out, f, "lifetime_ns", "mean lifetime", UNIT_NS, (double)g->lifetime_mean_ns);
-	if (v->modules)
-		finding_figure(out, f, "per_module", "per module", UNIT_RATIO,
-			foreign / (double)v->modules);
 
 	double alive = g->totals.peak_count > 0 ? (double)g->totals.peak_count : 0;
 	f->fix = alive >= limits[MIN_TOGETHER_SHARE] * frees ? "together"

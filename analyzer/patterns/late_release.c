@@ -5,6 +5,7 @@
  * When they are last read no allocator can see, so that is what the finding leaves to be checked. Objects of one size
  * are left out: others point to them.
  */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +24,7 @@ struct span {
 	double peak_bytes; /* of the whole program */
 	uint32_t point,
 		peak_point; /* of the timeline: at its end, and the one with most live bytes in it */
+	uint64_t peak_ns;   /* that one's time; 0: there is no timeline */
 };
 
 struct spans {
@@ -46,6 +48,7 @@ static void span_points(struct span *x, const struct tally *t)
 		if (t->points[i].live_bytes > t->points[x->peak_point].live_bytes)
 			x->peak_point = i;
 	}
+	x->peak_ns = tally_ns(t, t->points[x->peak_point].ticks);
 }
 
 static int spans_init(struct spans *s, const struct evidence *v)
@@ -94,6 +97,22 @@ static double held(const struct spans *s, const struct group *g, uint32_t i)
 	return at > 0 && there > 0 ? at / there * (double)g->totals.peak_bytes : 0;
 }
 
+/*
+ * What the group held when span i was at its highest. Known are the ends of spans; in a phase it is taken to go evenly
+ * from one to the other.
+ */
+static double held_at_peak(const struct spans *s, const struct group *g, uint32_t i)
+{
+	const struct span *x = &s->all[i];
+	double before = held(s, g, i - 1), end = held(s, g, i);
+	double length = (double)x->end_ns - (double)x->start_ns;
+	double until = (double)x->peak_ns - (double)x->start_ns;
+
+	if (!s->phases || !x->peak_ns || !(length > 0))
+		return fmin(before, end);
+	return before + (end - before) * fmin(fmax(until / length, 0), 1);
+}
+
 /* The peak if it were dropped at the end of span `after`. */
 static double peak_without(const struct spans *s, const struct group *g, uint32_t after)
 {
@@ -101,10 +120,8 @@ static double peak_without(const struct spans *s, const struct group *g, uint32_
 
 	for (uint32_t i = 0; i < s->n; i++) {
 		double bytes = s->all[i].peak_bytes;
-		if (i > after) {
-			double before = held(s, g, i - 1), end = held(s, g, i);
-			bytes -= before < end ? before : end;
-		}
+		if (i > after)
+			bytes -= held_at_peak(s, g, i);
 		if (bytes > peak)
 			peak = bytes;
 	}
@@ -148,6 +165,18 @@ static bool is_payload(const struct evidence *v, const struct group *g)
 	       (g->container == CONTAINER_STRING || (buffer && bytes && !in_words(v, g)));
 }
 
+/*
+ * Is it known what the group held over time? Along the timeline only large buckets were followed; from a curve of a small
+ * part nothing is concluded.
+ */
+static bool is_followed(const struct spans *s, const struct group *g)
+{
+	if (s->phases)
+		return g->phase_ends;
+	return g->curve &&
+	       2 * (double)g->curve[s->all[s->at_peak].peak_point] >= (double)g->totals.peak_bytes;
+}
+
 static void report(struct findings *out, const struct spans *s, const struct group *g,
 	uint32_t allocated, uint32_t after, double saved)
 {
@@ -156,7 +185,7 @@ static void report(struct findings *out, const struct spans *s, const struct gro
 		"saved_4_bytes", "saved_5_bytes", "saved_6_bytes"};
 	uint32_t n = s->phases ? sizeof(keys) / sizeof(*keys) : 0;
 
-	finding_figure(out, f, "blocks", "blocks", UNIT_COUNT, (double)g->totals.peak_count);
+	finding_count(out, f, "blocks", "blocks", (double)g->totals.peak_count);
 	finding_figure(out, f, "late_bytes", "still live at the peak", UNIT_BYTES,
 		(double)g->totals.peak_bytes);
 	finding_figure(out, f, "end_bytes", "and when the last phase ended", UNIT_BYTES,
@@ -172,11 +201,15 @@ static void report(struct findings *out, const struct spans *s, const struct gro
 			s->peak_bytes - peak_without(s, g, i));
 
 	f->fix = "drop";
-	if (s->phases)
+	if (s->phases) {
 		finding_fill(out, f, "when", "when %s is done", s->all[after].name);
-	else
-		finding_fill(out, f, "when", "%.2f s into the run, before the peak",
-			(double)s->all[after].end_ns / 1e9);
+		finding_fill(out, f, "until", "in %s, where the peak is", s->all[s->at_peak].name);
+	} else {
+		finding_fill(
+			out, f, "when", "%.2f s into the run", (double)s->all[after].end_ns / 1e9);
+		finding_fill(out, f, "until", "until the peak, at %.2f s",
+			(double)s->all[s->at_peak].end_ns / 1e9);
+	}
 	f->saving.peak_bytes = (uint64_t)(saved + 0.5);
 	f->confidence = !s->estimated && g->named ? CONFIDENCE_MEDIUM : CONFIDENCE_LOW;
 	finding_why(out, f,
@@ -224,8 +257,7 @@ static void find(const struct evidence *v, const double *limits, struct findings
 	}
 	for (uint32_t i = 0; i < v->n_groups && s.n; i++) {
 		const struct group *g = &v->groups[i];
-		if ((s.phases ? g->phase_ends : g->curve) &&
-			(double)g->totals.peak_bytes >= limits[MIN_BYTES] &&
+		if (is_followed(&s, g) && (double)g->totals.peak_bytes >= limits[MIN_BYTES] &&
 			(double)g->totals.peak_count >= limits[MIN_BLOCKS] && is_payload(v, g))
 			look(out, &s, g, limits);
 	}

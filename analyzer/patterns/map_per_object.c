@@ -54,15 +54,12 @@ static void report_shards(
 	int64_t peak = g->totals.peak_bytes;
 	struct map_names names;
 
-	finding_figure(out, f, "maps", "maps made", UNIT_COUNT, (double)g->totals.allocs);
+	finding_count(out, f, "maps", "maps made", (double)g->totals.allocs);
 	finding_figure(out, f, "at_peak", "live at the peak", UNIT_COUNT,
 		(double)(g->totals.peak_count > 0 ? g->totals.peak_count : 0));
 	finding_figure(out, f, "shards", "shards each", UNIT_COUNT, (double)shards);
 	finding_figure(
 		out, f, "map_bytes", "bytes of shards each", UNIT_BYTES, (double)g->max_bytes);
-	if (v->modules)
-		finding_figure(out, f, "per_module", "maps per module", UNIT_RATIO,
-			(double)g->totals.allocs / (double)v->modules);
 
 	f->fix = "plain";
 	map_names_read(&names, v, g);
@@ -94,21 +91,18 @@ static bool is_reserved(const struct evidence *v, const struct group *g, const d
 	       (double)g->filled_bytes < limits[WATCHED_BYTES];
 }
 
-static void report_reserved(const struct evidence *v, struct findings *out, const struct group *g)
+static void report_reserved(struct findings *out, const struct group *g)
 {
 	struct finding *f = findings_add(out, g);
 	double mean = (double)g->max_bytes / log((double)g->all.count / (double)g->all.grown);
 	int64_t alive = g->totals.peak_count;
 
-	finding_figure(out, f, "buffers", "made with room", UNIT_COUNT, (double)g->totals.allocs);
+	finding_count(out, f, "buffers", "made with room", (double)g->totals.allocs);
 	finding_figure(out, f, "reserved_bytes", "room each", UNIT_BYTES, (double)g->max_bytes);
 	finding_figure(out, f, "grown", "of them grown", UNIT_COUNT, (double)g->all.grown);
 	finding_figure(
 		out, f, "at_peak", "live at the peak", UNIT_COUNT, (double)(alive > 0 ? alive : 0));
 	finding_figure(out, f, "mean_bytes", "used, estimated", UNIT_BYTES, mean);
-	if (v->modules)
-		finding_figure(out, f, "per_module", "per module", UNIT_RATIO,
-			(double)g->totals.allocs / (double)v->modules);
 
 	f->fix = "reserved";
 	finding_fill(out, f, "grown", "%llu of %llu", (unsigned long long)g->all.grown,
@@ -131,7 +125,7 @@ static void find(const struct evidence *v, const double *limits, struct findings
 		if (shards >= (g->named ? 2 : UNNAMED_SHARDS))
 			report_shards(v, out, g, shards);
 		else if (is_reserved(v, g, limits))
-			report_reserved(v, out, g);
+			report_reserved(out, g);
 	}
 }
 

@@ -100,7 +100,7 @@ static void report(const struct evidence *v, struct findings *out, const struct 
 	uint64_t n = table_entries(w->tables.sizes[p->size].buckets);
 	struct map_names names;
 
-	finding_figure(out, f, "tables", "tables", UNIT_COUNT, (double)w->made);
+	finding_count(out, f, "tables", "tables", (double)w->made);
 	finding_figure(out, f, "steps", "times grown", UNIT_COUNT, (double)w->steps);
 	finding_figure(
 		out, f, "copied_bytes", "entries moved", UNIT_BYTES, (double)w->copied_bytes);

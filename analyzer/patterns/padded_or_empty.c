@@ -5,8 +5,11 @@
  *    when they were freed. A Vec reserved too large, a B-tree's node with few entries, a struct of rare fields.
  *  - what malloc adds to objects of a fixed size that just miss the next smaller block, by sizes alone.
  */
+#include <math.h>
+
 #include "blocks.h"
 #include "list.h"
+#include "table_layout.h"
 
 enum limit {
 	MIN_SAVING_BYTES,
@@ -30,11 +33,16 @@ static const char *empty_fix(const struct evidence *v, const struct group *g)
 		return "rare";
 	case CONTAINER_VEC:
 	case CONTAINER_STRING:
+		return group_calls(v, g, "::grow_one") || group_calls(v, g, "::grow_amortized")
+			       ? "grown"
+			       : "capacity";
 	case CONTAINER_TABLE:
 	case CONTAINER_SHARDED:
 		return "capacity";
 	default:
-		return group_is_fixed(v, g) ? "either" : "capacity";
+		return g->totals.reallocs      ? "grown"
+		       : group_is_fixed(v, g) ? "either"
+					      : "capacity";
 	}
 }
 
@@ -52,10 +60,7 @@ static void find_empty(
 	double requests = (double)(g->totals.allocs + g->totals.reallocs);
 	double mean = (double)totals_metric(&g->totals, METRIC_BYTES) / requests;
 
-	finding_figure(out, f, "blocks", "blocks", UNIT_COUNT, requests);
-	if (v->modules)
-		finding_figure(out, f, "per_module", "per module", UNIT_RATIO,
-			requests / (double)v->modules);
+	finding_count(out, f, "blocks", "blocks", requests);
 	finding_figure(out, f, "block_bytes", "bytes each", UNIT_BYTES, mean);
 	finding_figure(
 		out, f, "filled_bytes", "watched, by sample", UNIT_BYTES, (double)g->filled_bytes);
@@ -64,12 +69,10 @@ static void find_empty(
 		out, f, "used_bytes", "written of each, mean", UNIT_BYTES, (1 - share) * mean);
 	finding_figure(out, f, "peak_bytes", "alive at the peak", UNIT_BYTES, peak);
 	finding_fill(out, f, "unwritten_percent", "%.0f", 100 * share);
-	finding_fill(out, f, "n", "%.0f",
-		(1 - share) * mean / (g->element_bytes ? g->element_bytes : 1));
-	finding_fill(out, f, "unit", "%s",
-		!g->element_bytes                  ? "bytes"
-		: g->container == CONTAINER_STRING ? "bytes"
-						   : "elements");
+	bool elements = g->element_bytes && g->container != CONTAINER_STRING;
+	double n = (1 - share) * mean / (elements ? g->element_bytes : 1);
+	finding_fill(out, f, "n", "%.0f", ceil(n));
+	finding_fill(out, f, "unit", "%s%s", elements ? "element" : "byte", n > 1 ? "s" : "");
 	f->fix = empty_fix(v, g);
 	f->saving.peak_bytes = (uint64_t)(share * peak);
 	f->confidence = g->named ? CONFIDENCE_HIGH : CONFIDENCE_MEDIUM;
@@ -113,7 +116,7 @@ static void find_padded(
 	if (STEP_BYTES / usable < limits[MIN_BLOCK_SHARE])
 		return;
 	struct finding *f = findings_add(out, g);
-	finding_figure(out, f, "blocks", "objects", UNIT_COUNT, (double)g->totals.allocs);
+	finding_count(out, f, "blocks", "objects", (double)g->totals.allocs);
 	finding_figure(out, f, "alive", "alive at the peak", UNIT_COUNT, objects);
 	finding_figure(out, f, "object_bytes", "bytes each", UNIT_BYTES, bytes);
 	finding_figure(out, f, "usable_bytes", "malloc gives", UNIT_BYTES, usable);

@@ -5,6 +5,7 @@
  * adds findings; all else (texts, rank, views) is done for it. It reads nothing else, prints nothing and keeps nothing.
  *
  *	struct finding *f = findings_add(out, g);
+ *	finding_count(out, f, "buffers", "buffers", (double)g->all.count);	// and how many per module
  *	finding_figure(out, f, "grows", "times grown", UNIT_COUNT, (double)g->all.grows);
  *	finding_fill(out, f, "n", "%u", n);		// {n} in the catalog's texts
  *	f->fix = "percentile";				// [pattern.NAME.fix.percentile]
@@ -51,14 +52,24 @@ struct saving {
 	uint64_t peak_bytes;   /* less live at the peak */
 	uint64_t allocs;       /* allocations and reallocs not made */
 	uint64_t copied_bytes; /* not copied by reallocs, clones … */
-	uint64_t
-		time_ns; /* of the allocator and copying. Left 0, it is estimated: see findings_score */
-	bool timed;      /* time_ns comes from timed calls, not from the catalog's costs */
+	/* Calls of the allocator not made for those allocations. Left 0: as many for each as the blocks there have. */
+	uint64_t calls;
+	/* Of those calls, and of copying at the catalog's cost. Left 0, it is estimated: see ranking.h. */
+	uint64_t time_ns;
+	bool timed; /* what a call takes was measured in the run; else it is the catalog's cost too */
+};
+
+/* What a finding would save that a worse one, which saves in the same blocks, would save as well; at most. */
+struct shared {
+	uint32_t with; /* index of that finding */
+	uint64_t peak_bytes, allocs;
 };
 
 struct finding {
 	const struct pattern *pattern;
 	const struct group *group;
+	const struct group **more; /* other groups that it is about */
+	uint32_t n_more;
 	const char *
 		place; /* what the source calls it, where the catalog knows: "all_dependencies"; or NULL */
 	const char *section; /* of the document */
@@ -75,14 +86,22 @@ struct finding {
 	char *fix_line, *fix_code, *assumption;
 	char *naming; /* what names would add; NULL where there are some */
 	double score;
+	struct shared *shared; /* by rank of the other */
+	uint32_t n_shared;
 };
 
 struct findings {
 	struct finding **rows; /* worst first */
 	uint32_t n;
 	const char *phase; /* they are of what this phase allocated; NULL: of the whole run */
+	struct saving
+		together; /* peak_bytes and allocs that all of them save: what several would save counts once */
+
+	const struct pattern *only; /* looked for; NULL: all */
+	double unnamed_share; /* of all bytes requested: by code without names, where patterns with `needs` see nothing */
 
 	/* private */
+	const struct evidence *evidence;
 	const struct pattern *pattern; /* at work */
 	struct finding spare;          /* handed out when there is no memory */
 	bool bad;
@@ -94,6 +113,8 @@ struct pattern {
 	const char *section; /* of the document: "Hot path 3; opportunity 4" */
 	const char
 		*naming; /* what names would add to a finding without: "T, and so n in elements" */
+	const char *
+		needs; /* what of names it cannot do without: "Clone::clone in the stack"; NULL: nothing */
 	/* Names of the limits in the catalog, NULL at the end; find() gets their values in this order. A name that the
 	 * catalog has not, or has in vain, is an error of patterns_find. */
 	const char *limits[PATTERN_LIMITS + 1];
@@ -121,16 +142,15 @@ void findings_release(struct findings *fs);
 int findings_of_phase(struct findings *fs, const struct evidence *v, const char *name,
 	double min_score, struct error *e);
 
-/*
- * The rank. A byte less at the peak counts 1, a nanosecond of allocator time saved counts 1 (1 ms weighs as 1 MB).
- * Time that was not measured is allocs * alloc_ns + copied_bytes * copy_ns_per_byte, both from the catalog.
- */
-double findings_score(const struct saving *s);
-
 /* For find(). Never NULL: without memory a spare is handed out, and patterns_find fails in the end. */
 struct finding *findings_add(struct findings *fs, const struct group *g);
+/* It is about that group as well: findings that share a group must not be added up. */
+void finding_also(struct findings *fs, struct finding *f, const struct group *g);
 void finding_figure(struct findings *fs, struct finding *f, const char *key, const char *label,
 	enum unit unit, double value);
+/* A count; with the modules built known, also that for each of them. Once in a finding: of what it counts. */
+void finding_count(
+	struct findings *fs, struct finding *f, const char *key, const char *label, double value);
 /* {name} in the catalog's texts. Always there: {T} {container} {blame} {method} {caller} {crate}. */
 void finding_fill(struct findings *fs, struct finding *f, const char *name, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The list of patterns, and what is done for all of them: limits, texts, rank. */
+/* The list of patterns, and what is done for all of them: limits and texts. */
+#include <float.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,6 +9,7 @@
 
 #include "list.h"
 #include "pattern.h"
+#include "ranking.h"
 
 const struct pattern *const patterns[] = {
 #define PATTERN_ROW(name) &pattern_##name,
@@ -48,6 +51,27 @@ struct finding *findings_add(struct findings *fs, const struct group *g)
 	f->section = fs->pattern->section;
 	f->group = g;
 	return f;
+}
+
+void finding_also(struct findings *fs, struct finding *f, const struct group *g)
+{
+	const struct group **grown = reallocarray(f->more, (size_t)f->n_more + 1, sizeof(*grown));
+
+	if (!grown) {
+		fs->bad = true;
+		return;
+	}
+	f->more = grown;
+	f->more[f->n_more++] = g;
+}
+
+void finding_count(
+	struct findings *fs, struct finding *f, const char *key, const char *label, double value)
+{
+	finding_figure(fs, f, key, label, UNIT_COUNT, value);
+	if (fs->evidence->modules)
+		finding_figure(fs, f, "per_module", "per module", UNIT_RATIO,
+			value / (double)fs->evidence->modules);
 }
 
 void finding_figure(struct findings *fs, struct finding *f, const char *key, const char *label,
@@ -105,7 +129,7 @@ static void fill_places(struct findings *fs, const struct evidence *v, struct fi
 	char element[96] = "T";
 
 	if (g->element[0])
-		rust_name_short(element, sizeof(element), g->element);
+		rust_type_short(element, sizeof(element), g->element);
 	finding_fill(fs, f, "T", "%s", element);
 	finding_fill(fs, f, "container", "%s", container_name(g->container));
 	finding_fill(fs, f, "blame", "%s", brief_of(v, g->blame, ""));
@@ -205,17 +229,13 @@ static int finish(struct findings *fs, const struct evidence *v, const struct ca
 		f->naming = strdup(f->pattern->naming);
 		fs->bad |= !f->naming;
 	}
-	if (!f->saving.time_ns)
-		f->saving.time_ns =
-			(uint64_t)((double)f->saving.allocs * c->alloc_ns +
-				   (double)f->saving.copied_bytes * c->copy_ns_per_byte);
-	f->score = findings_score(&f->saving);
+	finding_time(f, v, c);
 	return 0;
 }
 
 /* ---- all ---- */
 
-static void finding_free(struct finding *f)
+static void finding_empty(struct finding *f)
 {
 	for (uint32_t i = 0; i < f->n_fills; i++)
 		free(f->fills[i].text);
@@ -224,6 +244,14 @@ static void finding_free(struct finding *f)
 	free(f->fix_code);
 	free(f->assumption);
 	free(f->naming);
+	free(f->shared);
+	free(f->more);
+}
+
+void finding_release(struct finding *f)
+{
+	finding_empty(f);
+	free(f);
 }
 
 /* The values of a pattern's limits, by its own list; both sides must have the same. */
@@ -244,38 +272,14 @@ static int limits_of(
 	return 0;
 }
 
-static int worst_first(const void *a, const void *b)
+static double unnamed_share(const struct evidence *v)
 {
-	const struct finding *x = *(struct finding *const *)a, *y = *(struct finding *const *)b;
+	double all = (double)totals_metric(&v->profile->total, METRIC_BYTES), unnamed = 0;
 
-	if (x->score != y->score)
-		return x->score > y->score ? -1 : 1;
-	if (x->group != y->group)
-		return x->group < y->group ? -1 : 1;
-	return strcmp(x->pattern->name, y->pattern->name);
-}
-
-double findings_score(const struct saving *s)
-{
-	return (double)s->peak_bytes + (double)s->time_ns;
-}
-
-/* Worst first, without those below the score. */
-static void rank(struct findings *fs, double min_score)
-{
-	uint32_t kept = 0;
-
-	for (uint32_t i = 0; i < fs->n; i++) {
-		if (fs->rows[i]->score >= min_score) {
-			fs->rows[kept++] = fs->rows[i];
-			continue;
-		}
-		finding_free(fs->rows[i]);
-		free(fs->rows[i]);
-	}
-	fs->n = kept;
-	if (kept)
-		qsort(fs->rows, kept, sizeof(*fs->rows), worst_first);
+	for (uint32_t i = 0; i < v->n_groups; i++)
+		if (!v->groups[i].named)
+			unnamed += (double)totals_metric(&v->groups[i].totals, METRIC_BYTES);
+	return all > 0 ? unnamed / all : 0;
 }
 
 int patterns_find(struct findings *out, const struct evidence *v, const struct catalog *c,
@@ -283,7 +287,7 @@ int patterns_find(struct findings *out, const struct evidence *v, const struct c
 {
 	double limits[PATTERN_LIMITS];
 
-	*out = (struct findings){0};
+	*out = (struct findings){.evidence = v, .only = only, .unnamed_share = unnamed_share(v)};
 	for (const struct pattern *const *p = patterns; *p; p++) {
 		if (only && only != *p)
 			continue;
@@ -295,11 +299,12 @@ int patterns_find(struct findings *out, const struct evidence *v, const struct c
 	for (uint32_t i = 0; i < out->n; i++)
 		if (finish(out, v, c, out->rows[i], e))
 			goto failed;
+	if (!out->bad)
+		findings_rank(out, min_score);
 	if (out->bad) {
 		error_set(e, "out of memory for the findings");
 		goto failed;
 	}
-	rank(out, min_score);
 	return 0;
 failed:
 	findings_release(out);
@@ -335,24 +340,23 @@ int findings_of_phase(struct findings *fs, const struct evidence *v, const char 
 		double share = phase_share(v, f->group, name);
 		s->peak_bytes = (uint64_t)((double)s->peak_bytes * share + 0.5);
 		s->allocs = (uint64_t)((double)s->allocs * share + 0.5);
+		s->calls = (uint64_t)((double)s->calls * share + 0.5);
 		s->copied_bytes = (uint64_t)((double)s->copied_bytes * share + 0.5);
 		s->time_ns = (uint64_t)((double)s->time_ns * share + 0.5);
-		f->score = findings_score(s) > 0 ? findings_score(s) : -1; /* nothing to save */
 		finding_figure(fs, f, "phase_share",
 			"of its allocations in this phase, and so of the saving", UNIT_SHARE,
 			share);
 	}
-	rank(fs, min_score > 0 ? min_score : 0);
+	findings_rank(fs, fmax(min_score, DBL_MIN)); /* without those that save nothing there */
 	return fs->bad ? error_set(e, "out of memory for the findings") : 0;
 }
 
 void findings_release(struct findings *fs)
 {
 	for (uint32_t i = 0; i < fs->n; i++) {
-		finding_free(fs->rows[i]);
-		free(fs->rows[i]);
+		finding_release(fs->rows[i]);
 	}
-	finding_free(&fs->spare);
+	finding_empty(&fs->spare);
 	free(fs->rows);
 	*fs = (struct findings){0};
 }

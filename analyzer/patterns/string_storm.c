@@ -57,17 +57,14 @@ static struct plan plan_inline(
 	return p;
 }
 
-static void put_figures(struct findings *out, struct finding *f, const struct evidence *v,
-	const struct group *g, const struct duplicates *d, const struct plan *small)
+static void put_figures(struct findings *out, struct finding *f, const struct group *g,
+	const struct duplicates *d, const struct plan *small)
 {
 	double texts = (double)g->totals.allocs;
 
-	finding_figure(out, f, "strings", "texts", UNIT_COUNT, texts);
+	finding_count(out, f, "strings", "texts", texts);
 	finding_figure(
 		out, f, "text_bytes", "bytes in all", UNIT_BYTES, (double)g->totals.alloc_bytes);
-	if (v->modules)
-		finding_figure(
-			out, f, "per_module", "per module", UNIT_RATIO, texts / (double)v->modules);
 	finding_figure(out, f, "p50_bytes", "size, median", UNIT_BYTES, (double)g->p50_bytes);
 	finding_figure(out, f, "p99_bytes", "99%", UNIT_BYTES, (double)g->p99_bytes);
 	finding_figure(out, f, "alive", "alive at the peak", UNIT_COUNT,
@@ -100,7 +97,7 @@ static void report(
 		return;
 	struct finding *f = findings_add(out, g);
 	const struct plan *p = &intern;
-	put_figures(out, f, v, g, &d, &small);
+	put_figures(out, f, g, &d, &small);
 	finding_fill(out, f, "inline_bytes", "%.0f", limits[INLINE_BYTES]);
 	finding_fill(out, f, "interned_bytes", "%.0f", limits[INTERNED_BYTES]);
 	finding_fill(out, f, "duplicate_percent", "%.0f", 100 * intern.share);

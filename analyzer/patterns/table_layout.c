@@ -137,7 +137,7 @@ static const char *map_of(const struct evidence *v, const struct group *g, bool 
 		return set ? "DashSet" : "DashMap";
 	if (group_calls(v, g, "indexmap::"))
 		return set ? "IndexSet" : "IndexMap";
-	if (group_calls(v, g, "::btree::"))
+	if (g->container == CONTAINER_BTREE || group_calls(v, g, "::btree::"))
 		return set ? "BTreeSet" : "BTreeMap";
 	return set ? "HashSet" : "HashMap";
 }

@@ -5,20 +5,15 @@
  * that outgrew that room, as if sizes fell off geometrically: with P(more than r) = q^r the mean is 1 / (1 - q).
  */
 #include <math.h>
-#include <string.h>
 
 #include "list.h"
 #include "table_layout.h"
+#include "tree_layout.h"
 
 enum limit { MIN_MAPS, MIN_PEAK_BYTES, MIN_SHARE, INLINE_BYTES };
 
-#define TABLE_ROOM 3u /* of 4 buckets */
-/* alloc's BTreeMap: nodes have B = 6, so 11 entries and 12 children; a leaf has a parent and two u16 besides */
-#define NODE_ROOM      11u
-#define NODE_CHILDREN  12u
-#define NODE_OTHER     12u
-#define CHILDREN_BYTES (NODE_CHILDREN * 8u)
-#define NODE_NAMES     "alloc::collections::btree::node::"
+#define TABLE_ROOM      3u  /* of 4 buckets */
+#define TREE_GROUPS_MAX 32u /* pieces of code that make nodes of the same trees */
 
 /* HashMap<K, V> without a hasher's state; SmallVec<[T; 1]> beside its T. */
 #define MAP_BYTES      32u
@@ -40,11 +35,6 @@ static double more_entries(const struct tiny *t)
 	return pow(outgrown / all, 1.0 / (double)t->room);
 }
 
-static uint64_t positive(int64_t v)
-{
-	return v > 0 ? (uint64_t)v : 0;
-}
-
 static bool tiny_tables(struct tiny *to, const struct evidence *v, const struct group *g)
 {
 	struct table_family t;
@@ -62,44 +52,20 @@ static bool tiny_tables(struct tiny *to, const struct evidence *v, const struct 
 	return true;
 }
 
-static bool is_tree(const struct group *g)
-{
-	return g->container == CONTAINER_BTREE ||
-	       !strncmp(g->element, NODE_NAMES, strlen(NODE_NAMES));
-}
-
 /*
- * Leaves are the smaller of two sizes, 12 pointers apart. An inner node has 12 children at most: so many leaves may
- * belong to trees of more than one, the others are trees of their own.
+ * An inner node has 12 children at most: so many leaves may belong to trees of more than one, the others are trees of
+ * their own.
  */
-static bool tiny_trees(struct tiny *to, const struct evidence *v, const struct group *g)
+static bool tiny_trees(struct tiny *to, const struct tree_nodes *n)
 {
-	const struct tally *t = v->profile->tally;
-	uint64_t leaves = 0, inner = 0, leaves_at_peak = 0;
-
-	if (!is_tree(g) || g->totals.reallocs || g->min_bytes <= NODE_OTHER + NODE_ROOM)
+	if (n->leaves <= n->inner * TREE_NODE_CHILDREN)
 		return false;
-	for (uint32_t i = 0; i < g->n_buckets; i++) {
-		uint32_t b = v->bucket_order[g->first_bucket + i];
-		const struct ht_counters *c = &t->counters[b];
-		if (c->max_bytes == g->min_bytes) {
-			leaves += c->allocs;
-			leaves_at_peak += positive(v->profile->buckets[b].totals.peak_count);
-		} else if (c->min_bytes == c->max_bytes &&
-			   c->max_bytes == g->min_bytes + CHILDREN_BYTES) {
-			inner += c->allocs;
-		} else {
-			return false;
-		}
-	}
-	if (leaves <= inner * NODE_CHILDREN)
-		return false;
-	*to = (struct tiny){.block_bytes = g->min_bytes,
-		.entry_bytes = (g->min_bytes - NODE_OTHER) / NODE_ROOM,
-		.room = NODE_ROOM,
-		.maps = leaves - inner * NODE_CHILDREN,
-		.outgrown = inner};
-	to->at_peak = (uint64_t)((double)leaves_at_peak * (double)to->maps / (double)leaves);
+	*to = (struct tiny){.block_bytes = n->leaf_bytes,
+		.entry_bytes = n->entry_bytes,
+		.room = TREE_NODE_ROOM,
+		.maps = n->leaves - n->inner * TREE_NODE_CHILDREN,
+		.outgrown = n->inner};
+	to->at_peak = (uint64_t)((double)n->leaves_at_peak * (double)to->maps / (double)n->leaves);
 	return true;
 }
 
@@ -137,13 +103,13 @@ static void save_exact(struct finding *f, const struct tiny *t)
 }
 
 static void report(const struct evidence *v, const double *limits, struct findings *out,
-	const struct group *g, const struct tiny *t, bool tree)
+	struct finding *f, const struct tiny *t, bool tree)
 {
-	struct finding *f = findings_add(out, g);
+	const struct group *g = f->group;
 	struct map_names names;
 
-	finding_figure(out, f, "maps", tree ? "trees of one node" : "tables of the smallest size",
-		UNIT_COUNT, (double)t->maps);
+	finding_count(out, f, "maps", tree ? "trees of one node" : "tables of the smallest size",
+		(double)t->maps);
 	finding_figure(out, f, "outgrown", tree ? "inner nodes" : "tables that grew", UNIT_COUNT,
 		(double)t->outgrown);
 	finding_figure(out, f, "at_peak", "live at the peak", UNIT_COUNT, (double)t->at_peak);
@@ -154,9 +120,6 @@ static void report(const struct evidence *v, const double *limits, struct findin
 	finding_figure(out, f, "room", "room for entries", UNIT_COUNT, (double)t->room);
 	finding_figure(out, f, "mean_entries", "of that used, estimated", UNIT_RATIO,
 		fmin(1 / (1 - more_entries(t)), (double)t->room));
-	if (v->modules)
-		finding_figure(out, f, "per_module", "per module", UNIT_RATIO,
-			(double)t->maps / (double)v->modules);
 
 	if (!tree && (double)t->entry_bytes <= limits[INLINE_BYTES]) {
 		f->fix = "inline";
@@ -175,18 +138,43 @@ static void report(const struct evidence *v, const double *limits, struct findin
 	f->confidence = g->named ? CONFIDENCE_MEDIUM : CONFIDENCE_LOW;
 	finding_why(out, f, "%s",
 		g->named ? "tables and nodes were counted, what is in them is an estimate"
+		: tree   ? "blocks of two sizes, 12 addresses apart, from one piece of code: a "
+			   "B-tree's nodes look so; what is in them is an estimate"
 			 : "it looks like a table by alignment and size; what is in it is an "
 			   "estimate");
+}
+
+struct collected {
+	const struct group *groups[TREE_GROUPS_MAX];
+	uint32_t n;
+};
+
+static void collect(void *arg, const struct group *g)
+{
+	struct collected *c = arg;
+
+	if (c->n < TREE_GROUPS_MAX)
+		c->groups[c->n++] = g;
 }
 
 static void find(const struct evidence *v, const double *limits, struct findings *out)
 {
 	for (uint32_t i = 0; i < v->n_groups; i++) {
 		const struct group *g = &v->groups[i];
+		struct collected more = {.n = 0};
+		struct tree_nodes nodes;
 		struct tiny t;
-		bool tree = tiny_trees(&t, v, g);
-		if ((tree || tiny_tables(&t, v, g)) && is_worth(&t, limits))
-			report(v, limits, out, g, &t, tree);
+		if ((double)g->totals.allocs < limits[MIN_MAPS])
+			continue;
+		bool tree =
+			tree_read(&nodes, v, g) || tree_read_unnamed(&nodes, v, g, collect, &more);
+		if (!(tree ? tiny_trees(&t, &nodes) : tiny_tables(&t, v, g)) ||
+			!is_worth(&t, limits))
+			continue;
+		struct finding *f = findings_add(out, g);
+		for (uint32_t k = 0; k < more.n; k++)
+			finding_also(out, f, more.groups[k]);
+		report(v, limits, out, f, &t, tree);
 	}
 }
 
@@ -194,7 +182,7 @@ const struct pattern pattern_tiny_map = {
 	.name = "tiny-map",
 	.title = "map for a few entries",
 	.section = "Opportunity 5",
-	.naming = "which map it is, K and V; B-trees are found by name only",
+	.naming = "which map it is, K and V",
 	.limits = {[MIN_MAPS] = "min_maps",
 		[MIN_PEAK_BYTES] = "min_peak_bytes",
 		[MIN_SHARE] = "min_share",

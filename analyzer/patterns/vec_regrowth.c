@@ -74,12 +74,6 @@ static bool is_grown(const struct group *g, const double *limits)
 	       (double)g->all.grows >= limits[MIN_GROWS_PER_CHAIN] * (double)g->all.count;
 }
 
-/* An outlined function of T's own: merged with those of other types of one layout. */
-static bool may_be_merged(const struct group *g)
-{
-	return g->container == CONTAINER_VEC && g->element[0] && g->element_bytes > 1;
-}
-
 static void judge(struct findings *out, struct finding *f, const struct group *g)
 {
 	if (!g->named) {
@@ -90,12 +84,8 @@ static void judge(struct findings *out, struct finding *f, const struct group *g
 		finding_why(out, f, "no container's name in the stack: it need not be a Vec");
 	} else {
 		f->confidence = CONFIDENCE_HIGH;
-		finding_why(out, f,
-			"every buffer was followed from its first allocation to its end%s",
-			may_be_merged(g)
-				? "; T may be another type of that size: the linker "
-				  "merges functions of types laid out alike and keeps one name"
-				: "");
+		finding_why(
+			out, f, "every buffer was followed from its first allocation to its end");
 	}
 }
 
@@ -112,7 +102,7 @@ static void report(struct findings *out, const struct group *g, const struct pla
 	struct finding *f = findings_add(out, g);
 	double n = ceil((double)p->bytes / (g->element_bytes ? g->element_bytes : 1));
 
-	finding_figure(out, f, "buffers", "buffers", UNIT_COUNT, (double)g->all.count);
+	finding_count(out, f, "buffers", "buffers", (double)g->all.count);
 	finding_figure(out, f, "grown", "of them grown", UNIT_COUNT, (double)g->all.grown);
 	finding_figure(out, f, "grows", "times grown", UNIT_COUNT, (double)g->all.grows);
 	finding_figure(out, f, "grows_per_chain", "each, of the grown", UNIT_RATIO,
@@ -141,7 +131,7 @@ static void report(struct findings *out, const struct group *g, const struct pla
 	finding_fill(out, f, "n", "%.0f", n);
 	finding_fill(out, f, "percentile", "%.0f", p->percentile);
 	finding_fill(out, f, "waste", "%llu bytes", (unsigned long long)p->waste_bytes);
-	f->saving.allocs = p->allocs;
+	f->saving.allocs = f->saving.calls = p->allocs; /* reallocs */
 	f->saving.copied_bytes = p->copied_bytes;
 	judge(out, f, g);
 }

@@ -101,6 +101,24 @@ static json_t *saving(const struct saving *s, const char *assumption)
 	return NULL;
 }
 
+static json_t *shared(const struct finding *f)
+{
+	json_t *all = json_array();
+	int bad = !all;
+
+	for (uint32_t i = 0; !bad && i < f->n_shared; i++) {
+		json_t *o = json_object();
+		bad |= put(o, "finding", integer(f->shared[i].with + 1)) |
+		       put(o, "peak_bytes", integer(f->shared[i].peak_bytes)) |
+		       put(o, "allocs", integer(f->shared[i].allocs)) |
+		       json_array_append_new(all, o);
+	}
+	if (!bad)
+		return all;
+	json_decref(all);
+	return NULL;
+}
+
 static json_t *calls(const struct evidence *v, const struct group *g)
 {
 	json_t *all = json_array();
@@ -126,10 +144,12 @@ static json_t *finding(const struct evidence *v, const struct finding *f)
 		  put(o, "caller", name(v, g->caller)) | put(o, "calls", calls(v, g)) |
 		  put(o, "place", text(f->place)) |
 		  put(o, "container", text(container_name(g->container))) |
-		  put(o, "element", text(g->element)) | put(o, "figures", figures(f)) |
-		  put(o, "fix", text(f->fix_line)) | put(o, "code", code(f->fix_code)) |
+		  put(o, "element", text(g->element)) |
+		  put(o, "element_bytes", integer(g->element_bytes)) |
+		  put(o, "figures", figures(f)) | put(o, "fix", text(f->fix_line)) |
+		  put(o, "code", code(f->fix_code)) |
 		  put(o, "saving", saving(&f->saving, f->assumption)) |
-		  put(o, "score", json_real(f->score)) |
+		  put(o, "shared", shared(f)) | put(o, "score", json_real(f->score)) |
 		  put(o, "confidence", json_string(confidences[f->confidence])) |
 		  put(o, "why", text(f->why)) | put(o, "naming", text(f->naming)) |
 		  put(o, "section", text(f->section));
@@ -153,6 +173,32 @@ json_t *advice_json(const struct findings *fs, const struct evidence *v)
 	return NULL;
 }
 
+static json_t *unlooked(const struct findings *fs)
+{
+	json_t *all = json_array();
+	int bad = !all;
+
+	for (const struct pattern *const *p = patterns; *p; p++)
+		if ((*p)->needs && (!fs->only || fs->only == *p))
+			bad |= json_array_append_new(all, json_string((*p)->name));
+	if (!bad)
+		return all;
+	json_decref(all);
+	return NULL;
+}
+
+static json_t *together(const struct findings *fs)
+{
+	json_t *o = json_object();
+	int bad = put(o, "peak_bytes", integer(fs->together.peak_bytes)) |
+		  put(o, "allocs", integer(fs->together.allocs));
+
+	if (!bad)
+		return o;
+	json_decref(o);
+	return NULL;
+}
+
 int advice_json_write(
 	FILE *out, const struct findings *fs, const struct evidence *v, struct error *e)
 {
@@ -160,7 +206,9 @@ int advice_json_write(
 	int bad = put(o, "format", json_string("heaptally-advice")) |
 		  put(o, "version", json_integer(ADVICE_JSON_VERSION)) |
 		  put(o, "tally", text(v->profile->tally->path)) |
-		  put(o, "phase", text(fs->phase)) | put(o, "findings", advice_json(fs, v));
+		  put(o, "phase", text(fs->phase)) | put(o, "together", together(fs)) |
+		  put(o, "unnamed_share", json_real(fs->unnamed_share)) |
+		  put(o, "needs_names", unlooked(fs)) | put(o, "findings", advice_json(fs, v));
 
 	if (bad) {
 		json_decref(o);

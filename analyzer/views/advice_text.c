@@ -9,9 +9,10 @@
 #include "figures.h"
 #include "utf8.h"
 
-#define LABEL_AT   3
-#define TEXT_AT    11
-#define SAID_BYTES (64u << 10)
+#define LABEL_AT      3
+#define TEXT_AT       11
+#define SAID_BYTES    (64u << 10)
+#define UNNAMED_SHARE 0.01 /* less is not worth a line */
 
 struct view {
 	FILE *out;
@@ -30,7 +31,7 @@ static char *figure_say(char *out, const struct figure *f)
 	case UNIT_BYTES:
 		return figure_bytes(out, whole);
 	case UNIT_NS:
-		return figure_time(out, whole);
+		return figure_duration(out, f->value);
 	case UNIT_SHARE:
 		return figure_share(out, f->value);
 	case UNIT_RATIO:
@@ -85,6 +86,7 @@ static const char *brief(const struct view *w, uint32_t function)
 static void put_where(const struct view *w, const struct finding *f)
 {
 	const struct group *g = f->group;
+	const struct tally *t = w->v->profile->tally;
 	const char *file = evidence_file(w->v, g), *slash = strrchr(file, '/');
 	char *said = NULL;
 	size_t bytes;
@@ -99,6 +101,8 @@ static void put_where(const struct view *w, const struct finding *f)
 		fprintf(out, ":%u", g->line);
 	if (g->caller != PROFILE_NONE)
 		fprintf(out, ", called from %s", brief(w, g->caller));
+	else if (!g->named && t->modules[g->module].flags & HT_MODULE_NO_TABLES)
+		fputs("; without unwind tables its callers, one or many, are not known", out);
 	fclose(out);
 	put_paragraph(w, "where", said);
 	if (!g->n_calls)
@@ -115,13 +119,17 @@ static void put_where(const struct view *w, const struct finding *f)
 static void put_what(const struct view *w, const struct finding *f)
 {
 	const struct group *g = f->group;
-	char element[160] = "";
+	char element[160] = "", merged[96] = "";
 
 	if (g->element[0])
-		rust_name_short(element, sizeof(element), g->element);
-	put(w, "what", "%s%s%s%s%s%s%s", container_name(g->container),
+		rust_type_short(element, sizeof(element), g->element);
+	if (group_may_be_merged(g))
+		snprintf(merged, sizeof(merged),
+			", or of another type of %u bytes: the linker merges functions of such",
+			g->element_bytes);
+	put(w, "what", "%s%s%s%s%s%s%s%s", container_name(g->container),
 		g->container == CONTAINER_VEC && !*element ? " or text" : "",
-		*element ? " of " : "", element, f->place ? "; the source calls it " : "",
+		*element ? " of " : "", element, merged, f->place ? "; the source calls it " : "",
 		f->place ? f->place : "", g->container == CONTAINER_UNKNOWN ? " (no names)" : "");
 }
 
@@ -163,9 +171,32 @@ static char *saving_say(const struct saving *s)
 		comma = ", ";
 	}
 	if (s->time_ns >= 1000000)
-		fprintf(out, "%s%s%s", comma, s->timed ? "" : "about ", figure_time(a, s->time_ns));
+		fprintf(out, "%sabout %s", comma, figure_time(a, s->time_ns));
 	else if (s->time_ns)
 		fprintf(out, "%sunder 1 ms", comma);
+	fclose(out);
+	return said;
+}
+
+/* What must not be added up, in a line; NULL: nothing, or no memory. To be freed. */
+static char *shared_say(const struct finding *f)
+{
+	char *said = NULL, a[FIGURE_SIZE];
+	size_t bytes;
+	FILE *out = f->n_shared ? open_memstream(&said, &bytes) : NULL;
+
+	if (!out)
+		return NULL;
+	for (uint32_t i = 0; i < f->n_shared; i++) {
+		const struct shared *x = &f->shared[i];
+		fprintf(out, "%s", i ? "; " : "of that up to ");
+		if (x->peak_bytes)
+			fprintf(out, "%s", figure_bytes(a, x->peak_bytes));
+		if (x->allocs)
+			fprintf(out, "%s%s allocations", x->peak_bytes ? " and " : "",
+				figure_count(a, x->allocs));
+		fprintf(out, " with finding %u", x->with + 1);
+	}
 	fclose(out);
 	return said;
 }
@@ -195,12 +226,40 @@ static void put_finding(const struct view *w, const struct finding *f, uint32_t 
 	put_figures(w, f);
 	put_paragraph(w, "saves", saving_say(&f->saving));
 	put(w, "", "if %s", f->assumption);
+	put_paragraph(w, "shares", shared_say(f));
 	put(w, "fix", "%s", f->fix_line);
 	put_code(w, f->fix_code);
 	put(w, "sure", "%s: %s", confidences[f->confidence], f->why ? f->why : "");
 	if (f->naming)
 		put(w, "names", "would add: %s", f->naming);
 	put(w, "see", "%s", f->section);
+}
+
+/* Of several findings. */
+static void put_together(FILE *out, const struct findings *fs)
+{
+	char a[FIGURE_SIZE], b[FIGURE_SIZE];
+
+	if (fs->n > 1)
+		fprintf(out,
+			"together up to %s at the peak and %s allocations: what they share counts "
+			"once\n",
+			figure_bytes(a, fs->together.peak_bytes),
+			figure_count(b, fs->together.allocs));
+}
+
+/* Patterns that see nothing where there are no names. */
+static void put_unlooked(FILE *out, const struct findings *fs)
+{
+	char share[FIGURE_SIZE];
+
+	for (const struct pattern *const *p = patterns; *p; p++)
+		if ((*p)->needs && fs->unnamed_share >= UNNAMED_SHARE &&
+			(!fs->only || fs->only == *p))
+			fprintf(out,
+				"\n%s goes by %s: it sees nothing in code without names, "
+				"which requests %s of all bytes\n",
+				(*p)->name, (*p)->needs, figure_share(share, fs->unnamed_share));
 }
 
 int advice_text_write(FILE *out, const struct findings *fs, const struct evidence *v,
@@ -217,9 +276,11 @@ int advice_text_write(FILE *out, const struct findings *fs, const struct evidenc
 	if (phase)
 		fprintf(out, " in what the phase %s allocated", phase);
 	fputs(fs->n ? ", worst first\n" : "\n", out);
+	put_together(out, fs);
 	free(phase);
 	for (uint32_t i = 0; i < fs->n; i++)
 		put_finding(&w, fs->rows[i], i + 1);
+	put_unlooked(out, fs);
 	if (fflush(out) || ferror(out))
 		return error_set(e, "cannot write the findings: %s", strerror(errno));
 	return 0;
@@ -236,12 +297,14 @@ void advice_text_brief(FILE *out, const struct findings *fs, const struct eviden
 		style ? "\033[1m" : "", style ? "\033[0m" : "");
 	for (uint32_t i = 0; i < fs->n && i < top; i++) {
 		const struct finding *f = fs->rows[i];
-		char *said = saving_say(&f->saving);
+		char *said = saving_say(&f->saving), *shared = shared_say(f);
 		char rank[12];
 		snprintf(rank, sizeof(rank), "%u", i + 1);
 		put(&w, rank, "%s in %s", f->pattern->title, brief(&w, f->group->blame));
-		put(&w, "", "%s; saves %s", f->fix_line, said ? said : "");
+		put(&w, "", "%s; saves %s%s%s", f->fix_line, said ? said : "", shared ? ", " : "",
+			shared ? shared : "");
 		free(said);
+		free(shared);
 	}
 	if (fs->n > top)
 		fprintf(out, "%*s%u more\n", TEXT_AT, "", fs->n - top);

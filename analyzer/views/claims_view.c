@@ -4,10 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../utf8.h"
 #include "figures.h"
 #include "inventory_view.h"
 #include "lines.h"
-#include "utf8.h"
+#include "values.h"
 
 #define VERDICT_AT 13 /* columns before the words */
 
@@ -20,22 +21,6 @@ static const char *said(char *out, enum unit unit, double value)
 	if (unit == UNIT_SHARE)
 		return figure_share(out, value);
 	return unit == UNIT_BYTES ? figure_bytes(out, whole) : figure_count(out, whole);
-}
-
-/* Words wrapped beside the verdict. */
-static void put(FILE *out, const char *text, unsigned columns)
-{
-	size_t room = columns - VERDICT_AT;
-
-	while (text[utf8_fit(text, room)]) {
-		size_t n = utf8_fit(text, room), space = n;
-		while (space && text[space] != ' ')
-			space--;
-		n = space ? space : n;
-		fprintf(out, "%.*s\n%*s", (int)n, text, VERDICT_AT, "");
-		text += n + (text[n] == ' ');
-	}
-	fprintf(out, "%s\n", text);
 }
 
 static void put_claim(FILE *out, const struct claim *r, unsigned columns)
@@ -58,7 +43,7 @@ static void put_claim(FILE *out, const struct claim *r, unsigned columns)
 		snprintf(verdict, sizeof(verdict), "%s", verdict_name(r->verdict));
 	clean = utf8_clean(text, bytes + 1);
 	fprintf(out, "%-*s", VERDICT_AT, verdict);
-	put(out, clean ? clean : "", columns);
+	line_wrapped(out, clean ? clean : "", VERDICT_AT, columns);
 	free(clean);
 	free(text);
 }
@@ -105,11 +90,5 @@ int claims_json_write(FILE *out, const struct claims *cs, const struct evidence 
 		bad |= json_array_append_new(rows, claim_json(&cs->rows[i]));
 	all = json_pack("{s:i, s:I, s:f, s:o}", "version", 1, "modules", (json_int_t)v->modules,
 		"scale", cs->scale, "claims", rows);
-	if (!all || bad) {
-		json_decref(all);
-		return error_set(e, "out of memory for the claims");
-	}
-	bad = json_dumpf(all, out, JSON_INDENT(2)) || fputc('\n', out) == EOF || fflush(out);
-	json_decref(all);
-	return bad ? error_set(e, "cannot write the claims: %s", strerror(errno)) : 0;
+	return values_write(out, all, bad, "the claims", e);
 }

@@ -1,15 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The diff for programs. json_pack returns NULL, and takes its arguments, when memory runs out. */
-#include <errno.h>
-#include <jansson.h>
-#include <string.h>
-
 #include "diff_text.h"
-
-static json_t *number(uint64_t value)
-{
-	return json_integer(value < INT64_MAX ? (json_int_t)value : INT64_MAX);
-}
+#include "values.h"
 
 static json_t *side(const struct totals *t)
 {
@@ -18,7 +10,7 @@ static json_t *side(const struct totals *t)
 
 	for (int m = 0; m < METRIC_N; m++)
 		bad |= json_object_set_new(o, profile_metric_name((enum profile_metric)m),
-			number(totals_metric(t, (enum profile_metric)m)));
+			value_integer(totals_metric(t, (enum profile_metric)m)));
 	if (bad)
 		json_decref(o);
 	return bad ? NULL : o;
@@ -28,8 +20,8 @@ static json_t *line(const struct diff_line *l)
 {
 	if (!l->known)
 		return json_pack("{s:n, s:n, s:n}", "before", "after", "changed");
-	return json_pack("{s:o, s:o, s:b}", "before", number(l->before), "after", number(l->after),
-		"changed", l->changed);
+	return json_pack("{s:o, s:o, s:b}", "before", value_integer(l->before), "after",
+		value_integer(l->after), "changed", l->changed);
 }
 
 static json_t *address(int64_t a)
@@ -43,10 +35,10 @@ static json_t *sizes(const struct diff_row *r)
 
 	if (!r->sizes)
 		return json_null();
-	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "min_bytes", number(r->min_bytes),
-		"max_bytes", number(r->max_bytes), "address_before", address(p->before),
-		"address_after", address(p->after), "count_before", number(p->count_before),
-		"count_after", number(p->count_after));
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "min_bytes", value_integer(r->min_bytes),
+		"max_bytes", value_integer(r->max_bytes), "address_before", address(p->before),
+		"address_after", address(p->after), "count_before", value_integer(p->count_before),
+		"count_after", value_integer(p->count_after));
 }
 
 static json_t *row(const struct diff_row *r)
@@ -69,7 +61,7 @@ static json_t *diff_json(const struct diff *d)
 		bad |= json_array_append_new(notes, json_string(d->notes[i]));
 	json_t *below = json_pack("{s:i, s:o, s:o, s:i, s:o}", "rows", (int)d->n_below, "before",
 		side(&d->below_before), "after", side(&d->below_after), "elsewhere_rows",
-		(int)d->n_elsewhere, "elsewhere_bytes", number(d->elsewhere_bytes));
+		(int)d->n_elsewhere, "elsewhere_bytes", value_integer(d->elsewhere_bytes));
 	json_t *all = json_pack("{s:s, s:i, s:s, s:s, s:s, s:f, s:o, s:o, s:o, s:o, s:s?, s:o, "
 				"s:o, s:o, s:o, s:o, s:i, s:i}",
 		"format", "heaptally-diff", "version", JSON_DIFF_VERSION, "tally_before", d->before,
@@ -89,12 +81,5 @@ static json_t *diff_json(const struct diff *d)
 
 int diff_json_write(FILE *out, const struct diff *d, struct error *e)
 {
-	json_t *all = diff_json(d);
-
-	if (!all)
-		return error_set(e, "out of memory for the diff");
-	int bad = json_dumpf(all, out, JSON_INDENT(1)) || fputc('\n', out) == EOF || fflush(out) ||
-		  ferror(out);
-	json_decref(all);
-	return bad ? error_set(e, "cannot write the diff: %s", strerror(errno)) : 0;
+	return values_write(out, diff_json(d), false, "the diff", e);
 }

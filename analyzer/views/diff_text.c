@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "figures.h"
+#include "lines.h"
 #include "text.h"
-#include "utf8.h"
 
 #define NAME_AT    42
 #define CONTEXT_AT 12
@@ -18,42 +18,6 @@ struct text {
 	unsigned columns;
 	bool style;
 };
-
-static void bold(const struct text *t, bool on)
-{
-	if (t->style)
-		fputs(on ? "\033[1m" : "\033[0m", t->out);
-}
-
-static void dim(const struct text *t, bool on)
-{
-	if (t->style)
-		fputs(on ? "\033[2m" : "\033[0m", t->out);
-}
-
-static void put_cut(const struct text *t, const char *clean, size_t columns)
-{
-	if (!clean[utf8_fit(clean, columns)])
-		fputs(clean, t->out);
-	else
-		fprintf(t->out, "%.*s…", (int)utf8_fit(clean, columns - 1), clean);
-}
-
-/* A sentence on lines of its own, from column `at`, where the cursor is. */
-static void put_wrapped(const struct text *t, const char *clean, unsigned at)
-{
-	size_t room = t->columns - at;
-
-	while (clean[utf8_fit(clean, room)]) {
-		size_t n = utf8_fit(clean, room), space = n;
-		while (space && clean[space] != ' ')
-			space--;
-		n = space ? space : n;
-		fprintf(t->out, "%.*s\n%*s", (int)n, clean, (int)at, "");
-		clean += n + (clean[n] == ' ');
-	}
-	fprintf(t->out, "%s\n", clean);
-}
 
 static char *figure(char *out, enum profile_metric m, uint64_t value)
 {
@@ -103,19 +67,19 @@ static void put_lines(const struct text *t, const struct diff *d)
 				relative(r, l->before, l->after));
 		else
 			fputs("         unchanged", t->out);
-		dim(t, true);
+		line_look(t->out, t->style, LINE_DIM);
 		fputs("  ", t->out);
-		put_cut(t, l->what, t->columns - 51);
-		dim(t, false);
+		line_cut(t->out, l->what, t->columns - 51);
+		line_look(t->out, t->style, LINE_PLAIN);
 		fputc('\n', t->out);
 	}
 	if (d->verdict) {
 		fputs("\n  ", t->out);
-		put_wrapped(t, d->verdict, 2);
+		line_wrapped(t->out, d->verdict, 2, t->columns);
 	}
 	for (uint32_t i = 0; i < d->n_notes; i++) {
 		fputs(i || d->verdict ? "  " : "\n  ", t->out);
-		put_wrapped(t, d->notes[i], 2);
+		line_wrapped(t->out, d->notes[i], 2, t->columns);
 	}
 }
 
@@ -148,14 +112,14 @@ static void put_context(const struct text *t, const struct diff_row *r)
 		profile_metric_name(r->metric), figure(x, r->metric, b), figure(y, r->metric, a),
 		*rel ? " (" : "", rel, *rel ? ")" : "", r->sizes ? r->module : r->crate, place);
 	fprintf(t->out, "%*s", CONTEXT_AT, "");
-	dim(t, true);
-	put_wrapped(t, line, CONTEXT_AT);
+	line_look(t->out, t->style, LINE_DIM);
+	line_wrapped(t->out, line, CONTEXT_AT, t->columns);
 	if (r->was) {
 		fprintf(t->out, "%*swas ", CONTEXT_AT, "");
-		put_cut(t, r->was, t->columns - CONTEXT_AT - 4);
+		line_cut(t->out, r->was, t->columns - CONTEXT_AT - 4);
 		fputc('\n', t->out);
 	}
-	dim(t, false);
+	line_look(t->out, t->style, LINE_PLAIN);
 }
 
 /* Beside bytes and count. */
@@ -171,17 +135,17 @@ static void put_rows(const struct text *t, const struct diff *d, uint32_t top)
 	char c[FIGURE_SIZE + 1];
 
 	fputc('\n', t->out);
-	bold(t, true);
+	line_look(t->out, t->style, LINE_BOLD);
 	if (!d->n_rows) {
 		fputs("Nothing changed beyond what two runs of one build differ by.", t->out);
-		bold(t, false);
+		line_look(t->out, t->style, LINE_PLAIN);
 		fputc('\n', t->out);
 		return;
 	}
 	fprintf(t->out, "What changed, by %s",
 		d->by == DIFF_BY_ANY ? "the greatest share of peak, bytes or count"
 				     : profile_metric_name(d->by));
-	bold(t, false);
+	line_look(t->out, t->style, LINE_PLAIN);
 	fprintf(t->out, "\n  %-8s  %8s  %8s  %8s  %s\n", "",
 		first == METRIC_TEMPORARY ? "temp" : profile_metric_name(first), "bytes", "count",
 		"what");
@@ -195,7 +159,7 @@ static void put_rows(const struct text *t, const struct diff *d, uint32_t top)
 				change(c, columns[k], totals_metric(&r->before.totals, columns[k]),
 					totals_metric(&r->after.totals, columns[k])));
 		fputs("  ", t->out);
-		put_cut(t, r->brief, t->columns - NAME_AT);
+		line_cut(t->out, r->brief, t->columns - NAME_AT);
 		fputc('\n', t->out);
 		put_context(t, r);
 	}
@@ -221,7 +185,7 @@ static void put_rest(const struct text *t, const struct diff *d)
 				totals_metric(&d->below_after, METRIC_BYTES)),
 			change(c, METRIC_COUNT, totals_metric(&d->below_before, METRIC_COUNT),
 				totals_metric(&d->below_after, METRIC_COUNT)));
-		put_wrapped(t, line, 0);
+		line_wrapped(t->out, line, 0, t->columns);
 	}
 	if (d->n_elsewhere) {
 		snprintf(line, sizeof(line),
@@ -229,13 +193,13 @@ static void put_rest(const struct text *t, const struct diff *d)
 			"there, %s in all, "
 			"but allocate and hold on average what they did.",
 			d->n_elsewhere, figure_bytes(a, d->elsewhere_bytes));
-		put_wrapped(t, line, 0);
+		line_wrapped(t->out, line, 0, t->columns);
 	}
 	if (d->n_moved) {
 		snprintf(line, sizeof(line),
 			"%u functions moved to another module path; that is no change.",
 			d->n_moved);
-		put_wrapped(t, line, 0);
+		line_wrapped(t->out, line, 0, t->columns);
 	}
 }
 
@@ -244,11 +208,11 @@ int diff_text_write(FILE *out, const struct diff *d, uint32_t top, unsigned colu
 {
 	struct text t = {out, columns < TEXT_COLUMNS ? TEXT_COLUMNS : columns, style};
 
-	bold(&t, true);
-	put_cut(&t, d->before, t.columns / 2 - 2);
+	line_look(out, style, LINE_BOLD);
+	line_cut(out, d->before, t.columns / 2 - 2);
 	fputs(" → ", out);
-	put_cut(&t, d->after, t.columns / 2 - 2);
-	bold(&t, false);
+	line_cut(out, d->after, t.columns / 2 - 2);
+	line_look(out, style, LINE_PLAIN);
 	fputc('\n', out);
 	put_lines(&t, d);
 	put_rows(&t, d, top);

@@ -2,7 +2,9 @@
 /* Numbers as people read them. The report, the flame graph and `run` all take them from here. */
 #include "figures.h"
 
+#include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Three significant digits and a unit. */
@@ -49,6 +51,16 @@ char *figure_time(char *out, uint64_t ns)
 	return out;
 }
 
+char *figure_duration(char *out, double ns)
+{
+	if (ns < 1e6)
+		snprintf(out, FIGURE_SIZE, ns < 9995 ? "%.0f ns" : "%.0f us",
+			ns < 9995 ? ns : ns / 1e3);
+	else
+		figure_time(out, ns < 1e18 ? (uint64_t)ns : (uint64_t)1e18);
+	return out;
+}
+
 char *figure_exact(char *out, uint64_t count)
 {
 	char digits[24];
@@ -75,4 +87,25 @@ char *figure_share(char *out, double share)
 	else
 		snprintf(out, FIGURE_SIZE, "%.1f%%", share * 100);
 	return out;
+}
+
+double figure_parse(const char *s, bool bytes)
+{
+	static const struct {
+		const char *unit;
+		double times;
+		bool bytes, counts;
+	} units[] = {{"", 1, true, true}, {"B", 1, true, false}, {"kB", 1e3, true, false},
+		{"MB", 1e6, true, false}, {"GB", 1e9, true, false}, {"k", 1e3, false, true},
+		{"M", 1e6, false, true}};
+	char *end;
+
+	if (*s < '0' || *s > '9')
+		return -1;
+	double value = strtod(s, &end);
+	end += *end == ' ';
+	for (size_t i = 0; i < sizeof(units) / sizeof(*units); i++)
+		if (!strcmp(end, units[i].unit) && (bytes ? units[i].bytes : units[i].counts))
+			return isfinite(value) ? value * units[i].times : -1;
+	return -1;
 }

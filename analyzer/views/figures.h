@@ -3,6 +3,7 @@
 #ifndef HEAPTALLY_VIEWS_FIGURES_H
 #define HEAPTALLY_VIEWS_FIGURES_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /*
@@ -14,7 +15,11 @@
 char *figure_bytes(char *out, uint64_t bytes);
 char *figure_count(char *out, uint64_t count);
 char *figure_time(char *out, uint64_t ns);     /* "12 ms", "2.71 s", "754 s" */
+char *figure_duration(char *out, double ns);   /* "35 ns", "412 us", and from a millisecond on as a time */
 char *figure_exact(char *out, uint64_t count); /* "12,605,123" */
 char *figure_share(char *out, double share);   /* "41.2%", "100%", "<0.1%": at most 5 columns */
+
+/* And back: "400 MB", "500kB", "1.5 GB" or 4096 where `bytes`, else "12 k", "1.2M" or 4096. Negative: no such thing. */
+double figure_parse(const char *s, bool bytes);
 
 #endif

@@ -3,10 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../utf8.h"
 #include "figures.h"
 #include "inventory_view.h"
 #include "lines.h"
-#include "utf8.h"
+#include "values.h"
 
 #define NAME_MAX_BYTES (64u << 10)
 #define TYPE_AT        39 /* columns before a type's name */
@@ -109,23 +110,18 @@ void inventory_text_write(
 	types_write(out, t, columns, style, top);
 }
 
-static json_t *integer(uint64_t value)
-{
-	return json_integer(value < INT64_MAX ? (json_int_t)value : INT64_MAX);
-}
-
 static json_t *structure_json(const struct structure *s)
 {
 	return json_pack("{s:s, s:s, s:o, s:o, s:f, s:b, s:s}", "name", s->name, "category",
-		s->category, "peak_bytes", integer(s->peak_bytes), "count", integer(s->count),
-		"item_bytes", s->item_bytes, "count_is_room", s->room, "container",
-		container_name(s->container));
+		s->category, "peak_bytes", value_integer(s->peak_bytes), "count",
+		value_integer(s->count), "item_bytes", s->item_bytes, "count_is_room", s->room,
+		"container", container_name(s->container));
 }
 
 static json_t *category_json(const struct category *c)
 {
-	return json_pack("{s:s, s:o, s:o}", "name", c->name, "peak_bytes", integer(c->peak_bytes),
-		"blocks", integer(c->count));
+	return json_pack("{s:s, s:o, s:o}", "name", c->name, "peak_bytes",
+		value_integer(c->peak_bytes), "blocks", value_integer(c->count));
 }
 
 /* null: no DWARF that has it */
@@ -140,27 +136,27 @@ static json_t *layout_json(const struct layout *l)
 		char *clean = utf8_clean(l->members[i].name, NAME_MAX_BYTES);
 		bad |= json_array_append_new(
 			members, json_pack("{s:s*, s:o, s:o}", "name", clean, "offset_bytes",
-					 integer(l->members[i].offset_bytes), "bytes",
-					 integer(l->members[i].bytes)));
+					 value_integer(l->members[i].offset_bytes), "bytes",
+					 value_integer(l->members[i].bytes)));
 		free(clean);
 	}
 	if (bad) {
 		json_decref(members);
 		return NULL;
 	}
-	return json_pack("{s:o, s:o, s:o}", "bytes", integer(l->bytes), "padding_bytes",
-		integer(l->padding_bytes), "members", members);
+	return json_pack("{s:o, s:o, s:o}", "bytes", value_integer(l->bytes), "padding_bytes",
+		value_integer(l->padding_bytes), "members", members);
 }
 
 static json_t *type_json(const struct type_size *x)
 {
 	char *clean = utf8_clean(x->type, NAME_MAX_BYTES);
-	json_t *o =
-		clean ? json_pack("{s:s, s:s, s:o, s:o, s:b, s:o, s:o}", "type", clean, "container",
-				container_name(x->container), "size_bytes", integer(x->bytes),
-				"count", integer(x->count), "count_is_room", x->room, "peak_bytes",
-				integer(x->peak_bytes), "layout", layout_json(&x->layout))
-		      : NULL;
+	json_t *o = clean ? json_pack("{s:s, s:s, s:o, s:o, s:b, s:o, s:o}", "type", clean,
+				    "container", container_name(x->container), "size_bytes",
+				    value_integer(x->bytes), "count", value_integer(x->count),
+				    "count_is_room", x->room, "peak_bytes",
+				    value_integer(x->peak_bytes), "layout", layout_json(&x->layout))
+			  : NULL;
 
 	free(clean);
 	return o;

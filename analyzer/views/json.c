@@ -2,16 +2,13 @@
 /*
  * The report for programs. Failures of jansson's setters add up in `bad`, so that one check at the end does for all.
  */
-#include "inventory_view.h"
 #include "json.h"
 
-#include <errno.h>
-#include <jansson.h>
-#include <string.h>
-
 #include "advice.h"
+#include "inventory_view.h"
 #include "measured_view.h"
 #include "phase_view.h"
+#include "values.h"
 
 struct object {
 	json_t *json;
@@ -25,11 +22,9 @@ static struct object object_new(void)
 	return (struct object){json, !json};
 }
 
-/* JSON integers are signed here; only a hostile tally has more. */
 static void put_uint(struct object *o, const char *key, uint64_t value)
 {
-	o->bad |= json_object_set_new(
-		o->json, key, json_integer(value < INT64_MAX ? (json_int_t)value : INT64_MAX));
+	o->bad |= json_object_set_new(o->json, key, value_integer(value));
 }
 
 static void put_int(struct object *o, const char *key, int64_t value)
@@ -353,14 +348,6 @@ static struct object report(const struct report *r)
 int json_write(FILE *out, const struct report *r, struct error *e)
 {
 	struct object o = report(r);
-	int bad = o.bad;
 
-	if (bad) {
-		json_decref(o.json);
-		return error_set(e, "out of memory for the report");
-	}
-	bad = json_dumpf(o.json, out, JSON_INDENT(1)) || fputc('\n', out) == EOF || fflush(out) ||
-	      ferror(out);
-	json_decref(o.json);
-	return bad ? error_set(e, "cannot write the report: %s", strerror(errno)) : 0;
+	return values_write(out, o.json, o.bad, "the report", e);
 }

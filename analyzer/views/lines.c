@@ -3,7 +3,7 @@
 #include "lines.h"
 
 #include "../rust.h"
-#include "utf8.h"
+#include "../utf8.h"
 
 /* Columns that clean text takes. */
 static unsigned width(const char *clean)
@@ -15,9 +15,21 @@ static unsigned width(const char *clean)
 	return n;
 }
 
+void line_look(FILE *out, bool style, enum line_look look)
+{
+	static const char *const codes[] = {"\033[0m", "\033[1m", "\033[2m"};
+
+	if (style)
+		fputs(codes[look], out);
+}
+
 void line_heading(FILE *out, bool style, const char *title)
 {
-	fprintf(out, "\n%s%s%s\n", style ? "\033[1m" : "", title, style ? "\033[0m" : "");
+	fputc('\n', out);
+	line_look(out, style, LINE_BOLD);
+	fputs(title, out);
+	line_look(out, style, LINE_PLAIN);
+	fputc('\n', out);
 }
 
 unsigned line_cut(FILE *out, const char *clean, unsigned columns)

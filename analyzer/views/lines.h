@@ -9,6 +9,10 @@
 #include <stdbool.h>
 #include <stdio.h>
 
+/* From here on, with `style`. */
+enum line_look { LINE_PLAIN, LINE_BOLD, LINE_DIM };
+void line_look(FILE *out, bool style, enum line_look look);
+
 /* On a line of its own, after an empty one; bold with `style`. */
 void line_heading(FILE *out, bool style, const char *title);
 

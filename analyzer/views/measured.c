@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "utf8.h"
+#include "../utf8.h"
 
 #define NAME_MAX_BYTES (64u << 10)
 #define SCATTER_SHARE  100u /* a hundredth of the live bytes */
@@ -115,7 +115,7 @@ static void gather(struct gathered *g, const struct ht_locality *row)
 
 static struct measured_scatter scatter_of(struct gathered *g, uint32_t every)
 {
-	struct measured_scatter s = {.sampled_pages = g->pages, .bytes_seen = g->bytes};
+	struct measured_scatter s = {.sampled_pages = g->pages};
 	double page = HT_PAGE_BYTES, pages = (double)g->pages, bytes = (double)g->bytes;
 
 	next_page(g);

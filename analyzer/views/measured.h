@@ -26,9 +26,9 @@ struct measured_time {
 
 struct measured_scatter {
 	char *name;
-	uint64_t sampled_pages, bytes_seen; /* what the estimates rest on */
-	uint64_t pages, blocks, bytes;      /* estimates */
-	double scatter, error;              /* 1: as few pages as can be */
+	uint64_t sampled_pages;        /* what the estimates rest on */
+	uint64_t pages, blocks, bytes; /* estimates */
+	double scatter, error;         /* 1: as few pages as can be */
 };
 
 struct measured {

@@ -6,6 +6,7 @@
 
 #include "figures.h"
 #include "lines.h"
+#include "values.h"
 
 #define TIME_NAME_AT    43
 #define SCATTER_NAME_AT 45
@@ -16,16 +17,6 @@ static const char *relative(char *out, double error, double value)
 	double percent = value > 0 ? 100 * error / value : 0;
 
 	snprintf(out, FIGURE_SIZE, percent < 999.5 ? "±%.0f%%" : "±>999%%", percent);
-	return out;
-}
-
-static const char *duration(char *out, double ns)
-{
-	if (ns < 1e6)
-		snprintf(out, FIGURE_SIZE, ns < 9995 ? "%.0f ns" : "%.0f us",
-			ns < 9995 ? ns : ns / 1e3);
-	else
-		figure_time(out, ns < 1e18 ? (uint64_t)ns : (uint64_t)1e18);
 	return out;
 }
 
@@ -40,9 +31,9 @@ static void put_times(FILE *out, const struct measured_time *rows, uint32_t n, c
 	for (uint32_t i = 0; i < n && i < top; i++) {
 		const struct measured_time *t = &rows[i];
 		/* ± is one column in two bytes */
-		fprintf(out, "  %7s  %6s  %5s  %7s  %7s  ", duration(a, t->ns),
+		fprintf(out, "  %7s  %6s  %5s  %7s  %7s  ", figure_duration(a, t->ns),
 			relative(b, t->error_ns, t->ns), figure_share(c, t->share),
-			figure_count(d, t->calls), duration(f, t->ns / (double)t->calls));
+			figure_count(d, t->calls), figure_duration(f, t->ns / (double)t->calls));
 		line_name(out, t->name, columns - TIME_NAME_AT);
 		fputc('\n', out);
 	}
@@ -56,10 +47,10 @@ static void text_times(
 	if (m->time.timed < MEASURED_TIMED || !(m->time.ns > 0))
 		return;
 	line_heading(out, style, "Time in the allocator: about one call in 1,000 was timed");
-	fprintf(out, "  %s %s, %s of CPU time; %s calls timed", duration(a, m->time.ns),
+	fprintf(out, "  %s %s, %s of CPU time; %s calls timed", figure_duration(a, m->time.ns),
 		relative(b, m->time.error_ns, m->time.ns), figure_share(c, m->time.share),
 		figure_exact((char[FIGURE_SIZE]){0}, m->time.timed));
-	fprintf(out, ", %s each\n", duration(a, m->time.ns / (double)m->time.calls));
+	fprintf(out, ", %s each\n", figure_duration(a, m->time.ns / (double)m->time.calls));
 	put_times(out, m->crates, m->n_crates, "crate", columns, top);
 	put_times(out, m->functions, m->n_functions, "function", columns, top);
 }
@@ -100,16 +91,12 @@ void measured_text(FILE *out, const struct measured *m, unsigned columns, bool s
 	text_scatter(out, m, columns, style, top);
 }
 
-static json_t *integer(uint64_t value)
-{
-	return json_integer(value < INT64_MAX ? (json_int_t)value : INT64_MAX);
-}
-
 static json_t *time_json(const struct measured_time *t, const char *what)
 {
-	json_t *o = json_pack("{s:o, s:o, s:f, s:f, s:f, s:f}", "calls", integer(t->calls),
-		"timed_calls", integer(t->timed), "ns", t->ns, "standard_error_ns", t->error_ns,
-		"ns_per_call", t->calls ? t->ns / (double)t->calls : 0, "cpu_share", t->share);
+	json_t *o = json_pack("{s:o, s:o, s:f, s:f, s:f, s:f}", "calls", value_integer(t->calls),
+		"timed_calls", value_integer(t->timed), "ns", t->ns, "standard_error_ns",
+		t->error_ns, "ns_per_call", t->calls ? t->ns / (double)t->calls : 0, "cpu_share",
+		t->share);
 
 	if (what && json_object_set_new(o, what, json_string(t->name))) {
 		json_decref(o);
@@ -149,8 +136,9 @@ json_t *measured_time_json(const struct measured *m)
 static json_t *scatter_json(const struct measured_scatter *s)
 {
 	json_t *o = json_pack("{s:o, s:o, s:o, s:o, s:f, s:f}", "sampled_pages",
-		integer(s->sampled_pages), "pages", integer(s->pages), "blocks", integer(s->blocks),
-		"bytes", integer(s->bytes), "scatter", s->scatter, "standard_error", s->error);
+		value_integer(s->sampled_pages), "pages", value_integer(s->pages), "blocks",
+		value_integer(s->blocks), "bytes", value_integer(s->bytes), "scatter", s->scatter,
+		"standard_error", s->error);
 
 	if (s->name && json_object_set_new(o, "function", json_string(s->name))) {
 		json_decref(o);
@@ -174,8 +162,8 @@ json_t *measured_locality_json(const struct measured *m)
 		json_decref(rows);
 		return NULL;
 	}
-	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "ns", integer(m->snapshot_ns),
-		"live_bytes", integer(m->snapshot.live_bytes), "peak_bytes", integer(m->peak_bytes),
-		"page_every", integer(m->snapshot.every), "whole", scatter_json(&m->whole),
-		"functions", rows);
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "ns", value_integer(m->snapshot_ns),
+		"live_bytes", value_integer(m->snapshot.live_bytes), "peak_bytes",
+		value_integer(m->peak_bytes), "page_every", value_integer(m->snapshot.every),
+		"whole", scatter_json(&m->whole), "functions", rows);
 }

@@ -7,12 +7,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../utf8.h"
 #include "figures.h"
+#include "lines.h"
 #include "text.h"
-#include "utf8.h"
+#include "values.h"
 
-#define NAME_AT      67u
-#define NAME_COLUMNS 24u
+#define NAME_AT        67u
+#define NAME_COLUMNS   24u
+#define NAME_MAX_BYTES 4096u
 #define ESTIMATE                                                                                   \
 	"Told by the passes' frames, since the program made no marks: estimates. A bucket counts " \
 	"wholly for the pass on its stack, or else for the one in which it was first seen."
@@ -102,23 +105,12 @@ static void rows_release(struct rows *r)
 	free(r->crates);
 }
 
-static uint64_t at_least_0(int64_t v)
-{
-	return v > 0 ? (uint64_t)v : 0;
-}
-
 /* Cleaned and cut to so many columns; returns how many it took. */
 static unsigned put_clean(FILE *out, const char *name, unsigned columns)
 {
 	char *clean = utf8_clean(name, 4 * columns);
-	unsigned taken = 0;
+	unsigned taken = clean ? line_cut(out, clean, columns) : 0;
 
-	if (clean) {
-		size_t n = utf8_fit(clean, columns);
-		fwrite(clean, 1, n, out);
-		for (size_t i = 0; i < n; i++)
-			taken += ((unsigned char)clean[i] & 0xc0) != 0x80;
-	}
 	free(clean);
 	return taken;
 }
@@ -168,7 +160,7 @@ static void put_rows(FILE *out, const struct row *rows, uint32_t n, const char *
 			figure_share(a, whole ? (double)rows[i].value / (double)whole : 0),
 			figure_bytes(b, t->alloc_bytes), figure_count(c, t->allocs),
 			figure_bytes(d, rows[i].kept_bytes),
-			figure_bytes(f, at_least_0(t->live_bytes)));
+			figure_bytes(f, at_least_zero(t->live_bytes)));
 		put_clean(out, rows[i].name, columns - 45);
 		fputc('\n', out);
 	}
@@ -178,16 +170,18 @@ int phase_text(FILE *out, const struct profile *p, const struct phases *ph, enum
 	uint32_t top, unsigned columns, bool style, struct error *e)
 {
 	char a[FIGURE_SIZE], b[FIGURE_SIZE], c[FIGURE_SIZE], d[FIGURE_SIZE];
-	const char *bold = style ? "\033[1m" : "", *plain = style ? "\033[0m" : "";
+	char title[64];
 	struct rows r;
 
 	if (columns < TEXT_COLUMNS)
 		columns = TEXT_COLUMNS;
 	if (rows_init(&r, p, ph->estimated, by, top, e))
 		return -1;
-	fprintf(out, "%sPhase ", bold);
+	line_look(out, style, LINE_BOLD);
+	fputs("Phase ", out);
 	put_clean(out, p->phase, columns);
-	fprintf(out, "%s\n", plain);
+	line_look(out, style, LINE_PLAIN);
+	fputc('\n', out);
 	for (uint32_t i = 0; i < ph->n; i++) {
 		const struct phase *one = &ph->all[i];
 		if (strcmp(one->name, p->phase) != 0)
@@ -213,29 +207,16 @@ int phase_text(FILE *out, const struct profile *p, const struct phases *ph, enum
 		fprintf(out, "  %s\n", ESTIMATE);
 	fprintf(out, "  Reallocs show in what is live only. kept: allocated in the phase and live "
 		     "at its end, at least.\n");
-	fprintf(out, "\n%sFunctions by %s%s\n", bold,
-		by == METRIC_LEAKED ? "live" : profile_metric_name(by), plain);
+	snprintf(title, sizeof(title), "Functions by %s",
+		by == METRIC_LEAKED ? "live" : profile_metric_name(by));
+	line_heading(out, style, title);
 	put_rows(out, r.functions, r.n_functions, "function", r.all.value, columns);
-	fprintf(out, "\n%sCrates%s\n", bold, plain);
+	line_heading(out, style, "Crates");
 	put_rows(out, r.crates, r.n_crates, "crate", r.all.value, columns);
 	rows_release(&r);
 	return fflush(out) || ferror(out)
 		       ? error_set(e, "cannot write the report: %s", strerror(errno))
 		       : 0;
-}
-
-static json_t *number(uint64_t value)
-{
-	return json_integer(value < INT64_MAX ? (json_int_t)value : INT64_MAX);
-}
-
-static json_t *text(const char *name)
-{
-	char *clean = *name ? utf8_clean(name, 4096) : strdup("");
-	json_t *string = clean ? json_string(clean) : NULL;
-
-	free(clean);
-	return string;
 }
 
 json_t *phases_json(const struct phases *ph)
@@ -245,15 +226,17 @@ json_t *phases_json(const struct phases *ph)
 	for (uint32_t i = 0; rows && i < ph->n; i++) {
 		const struct phase *p = &ph->all[i];
 		uint64_t start = tally_ns(ph->tally, p->start_ticks);
-		json_t *row =
-			json_pack("{s:o, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
-				"name", text(p->name), "numbers", text(p->numbers), "estimated",
-				ph->estimated, "start_ns", number(start), "ns",
-				number(tally_ns(ph->tally, p->end_ticks) - start), "live_bytes",
-				number(p->live_bytes), "end_bytes", number(p->end_bytes),
-				"peak_bytes", number(p->peak_bytes), "rss_bytes",
-				number(p->rss_bytes), "allocs", number(p->allocs), "alloc_bytes",
-				number(p->alloc_bytes), "frees", number(p->frees));
+		json_t *row = json_pack(
+			"{s:o, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
+			value_text(p->name, NAME_MAX_BYTES), "numbers",
+			value_text(p->numbers, NAME_MAX_BYTES), "estimated", ph->estimated,
+			"start_ns", value_integer(start), "ns",
+			value_integer(tally_ns(ph->tally, p->end_ticks) - start), "live_bytes",
+			value_integer(p->live_bytes), "end_bytes", value_integer(p->end_bytes),
+			"peak_bytes", value_integer(p->peak_bytes), "rss_bytes",
+			value_integer(p->rss_bytes), "allocs", value_integer(p->allocs),
+			"alloc_bytes", value_integer(p->alloc_bytes), "frees",
+			value_integer(p->frees));
 		if (json_array_append_new(rows, row)) {
 			json_decref(rows);
 			return NULL;
@@ -269,10 +252,12 @@ static json_t *json_rows(const struct row *rows, uint32_t n)
 	for (uint32_t i = 0; all && i < n; i++) {
 		const struct totals *t = &rows[i].totals;
 		json_t *row = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
-			text(rows[i].name), "allocs", number(t->allocs), "alloc_bytes",
-			number(t->alloc_bytes), "frees", number(t->frees), "kept_bytes",
-			number(rows[i].kept_bytes), "live_count", number(at_least_0(t->live_count)),
-			"live_bytes", number(at_least_0(t->live_bytes)));
+			value_text(rows[i].name, NAME_MAX_BYTES), "allocs",
+			value_integer(t->allocs), "alloc_bytes", value_integer(t->alloc_bytes),
+			"frees", value_integer(t->frees), "kept_bytes",
+			value_integer(rows[i].kept_bytes), "live_count",
+			value_integer(at_least_zero(t->live_count)), "live_bytes",
+			value_integer(at_least_zero(t->live_bytes)));
 		if (json_array_append_new(all, row)) {
 			json_decref(all);
 			return NULL;
@@ -289,16 +274,11 @@ int phase_json(FILE *out, const struct profile *p, const struct phases *ph, enum
 	if (rows_init(&r, p, ph->estimated, by, top, e))
 		return -1;
 	json_t *all = json_pack("{s:s, s:i, s:o, s:s, s:b, s:o, s:o, s:o, s:o}", "format",
-		"heaptally-phase", "version", 1, "phase", text(p->phase), "by",
-		by == METRIC_LEAKED ? "live" : profile_metric_name(by), "estimated", ph->estimated,
-		"phases", phases_json(ph), "total",
+		"heaptally-phase", "version", 1, "phase", value_text(p->phase, NAME_MAX_BYTES),
+		"by", by == METRIC_LEAKED ? "live" : profile_metric_name(by), "estimated",
+		ph->estimated, "phases", phases_json(ph), "total",
 		json_rows(&(struct row){"", r.all.totals, r.all.kept_bytes, 0}, 1), "functions",
 		json_rows(r.functions, r.n_functions), "crates", json_rows(r.crates, r.n_crates));
 	rows_release(&r);
-	if (!all)
-		return error_set(e, "out of memory for the phase");
-	int bad = json_dumpf(all, out, JSON_INDENT(1)) || fputc('\n', out) == EOF || fflush(out) ||
-		  ferror(out);
-	json_decref(all);
-	return bad ? error_set(e, "cannot write the report: %s", strerror(errno)) : 0;
+	return values_write(out, all, false, "the report", e);
 }

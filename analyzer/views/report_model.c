@@ -2,31 +2,19 @@
 /* From the profile to the rows of the report: see report_model.h. */
 #include "report_model.h"
 
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "figures.h"
-#include "utf8.h"
+#include "../utf8.h"
+#include "report_internal.h"
 
-#define NAME_MAX_BYTES   (64u << 10)
-#define UNSEEN_MIN_BYTES 4000000u
-#define UNSEEN_MAX_COUNT 10000u
+#define NAME_MAX_BYTES (64u << 10)
 
 /* Rows to be sorted: most first, equal ones by name. */
 struct ranked {
 	uint64_t value;
 	const char *name;
 	uint32_t index;
-};
-
-struct builder {
-	struct report *r;
-	const struct profile *p;
-	const struct tally *t;
-	uint32_t top;
-	bool bad; /* out of memory: keep going, fail at the end */
 };
 
 static const struct {
@@ -44,31 +32,19 @@ static const struct {
 	[HT_DROP_PHASES_FULL] = {"phases_full", "phase table full: told in an earlier phase"},
 };
 
-static double share_of(uint64_t part, uint64_t whole)
-{
-	double share = whole ? (double)part / (double)whole : 0;
-
-	return share < 1 ? share : 1;
-}
-
-static uint64_t at_least_0(int64_t v)
-{
-	return v > 0 ? (uint64_t)v : 0;
-}
-
 static uint64_t less(uint64_t a, uint64_t b)
 {
 	return a > b ? a - b : 0;
 }
 
-static struct report_figures figures_of(const struct builder *b, const struct totals *t)
+static struct report_figures figures_of(const struct report_builder *b, const struct totals *t)
 {
 	enum profile_metric by = b->r->by;
 	struct report_figures f = {.value = totals_metric(t, by)};
 
-	f.share = share_of(f.value, totals_metric(&b->p->total, by));
+	f.share = report_share(f.value, totals_metric(&b->p->total, by));
 	if (by == METRIC_PEAK || by == METRIC_LEAKED) {
-		f.count = at_least_0(by == METRIC_PEAK ? t->peak_count : t->live_count);
+		f.count = at_least_zero(by == METRIC_PEAK ? t->peak_count : t->live_count);
 		f.bytes = f.value;
 	} else {
 		f.count = totals_metric(t, METRIC_COUNT);
@@ -78,15 +54,7 @@ static struct report_figures figures_of(const struct builder *b, const struct to
 	return f;
 }
 
-static const char *base_name(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash ? slash + 1 : path;
-}
-
-/* Takes a fresh string into the report; NULL is out of memory. */
-static char *own(struct builder *b, char *text)
+char *report_own(struct report_builder *b, char *text)
 {
 	struct report *r = b->r;
 
@@ -107,12 +75,19 @@ static char *own(struct builder *b, char *text)
 	return text;
 }
 
-static char *clean(struct builder *b, const char *text)
+double report_share(uint64_t part, uint64_t whole)
 {
-	return own(b, utf8_clean(text, NAME_MAX_BYTES));
+	double share = whole ? (double)part / (double)whole : 0;
+
+	return share < 1 ? share : 1;
 }
 
-static void *rows(struct builder *b, size_t n, size_t bytes)
+char *report_clean(struct report_builder *b, const char *text)
+{
+	return report_own(b, utf8_clean(text, NAME_MAX_BYTES));
+}
+
+void *report_rows(struct report_builder *b, size_t n, size_t bytes)
 {
 	void *made = calloc(n + 1, bytes);
 
@@ -129,47 +104,21 @@ static int ranked_compare(const void *a, const void *b)
 	return strcmp(x->name, y->name);
 }
 
-static uint32_t cut_at_top(const struct builder *b, uint32_t n)
+static uint32_t cut_at_top(const struct report_builder *b, uint32_t n)
 {
 	return b->top && n > b->top ? b->top : n;
 }
 
-static const char *brief_of(const struct builder *b, uint32_t function)
-{
-	return b->p->functions[function].brief;
-}
-
-__attribute__((format(printf, 3, 4))) static void note(
-	struct builder *b, const char *key, const char *format, ...)
-{
-	struct report_note *grown =
-		realloc(b->r->notes, (b->r->n_notes + 1) * sizeof(*b->r->notes));
-	char *text;
-	va_list ap;
-
-	if (!grown) {
-		b->bad = true;
-		return;
-	}
-	b->r->notes = grown;
-	va_start(ap, format);
-	int n = vasprintf(&text, format, ap);
-	va_end(ap);
-	grown[b->r->n_notes].key = key;
-	grown[b->r->n_notes].text = own(b, n < 0 ? NULL : text);
-	b->r->n_notes++;
-}
-
-static void make_summary(struct builder *b)
+static void make_summary(struct report_builder *b)
 {
 	const struct ht_header *h = &b->t->header;
 	struct report_summary *s = &b->r->summary;
 
-	s->tally = clean(b, b->t->path);
-	s->program = clean(b, tally_string(b->t, h->program));
-	s->exe = clean(b, tally_string(b->t, h->exe));
-	s->command = clean(b, tally_string(b->t, h->command));
-	s->cwd = clean(b, tally_string(b->t, h->cwd));
+	s->tally = report_clean(b, b->t->path);
+	s->program = report_clean(b, tally_string(b->t, h->program));
+	s->exe = report_clean(b, tally_string(b->t, h->exe));
+	s->command = report_clean(b, tally_string(b->t, h->command));
+	s->cwd = report_clean(b, tally_string(b->t, h->cwd));
 	s->pid = h->pid;
 	s->parent_pid = h->parent_pid;
 	s->generation = h->generation;
@@ -182,13 +131,14 @@ static void make_summary(struct builder *b)
 	s->total = b->p->total;
 	s->requested_bytes = totals_metric(&s->total, METRIC_BYTES);
 	s->slack_bytes = less(s->total.usable_bytes, s->requested_bytes);
-	s->slack_share = share_of(s->slack_bytes, s->requested_bytes);
-	s->temporary_share = share_of(s->total.temporary, totals_metric(&s->total, METRIC_COUNT));
+	s->slack_share = report_share(s->slack_bytes, s->requested_bytes);
+	s->temporary_share =
+		report_share(s->total.temporary, totals_metric(&s->total, METRIC_COUNT));
 	s->peak_bytes = h->peak_bytes;
 	s->peak_ns = tally_ns(b->t, h->peak_ticks);
-	s->peak_count = at_least_0(s->total.peak_count);
-	s->leaked_bytes = at_least_0(s->total.live_bytes);
-	s->leaked_count = at_least_0(s->total.live_count);
+	s->peak_count = at_least_zero(s->total.peak_count);
+	s->leaked_bytes = at_least_zero(s->total.live_bytes);
+	s->leaked_count = at_least_zero(s->total.live_count);
 	for (uint32_t i = 0; i < b->t->n_regrows; i++)
 		s->copied_bytes += b->t->regrows[i].copied_bytes;
 	s->zero_sizes = h->zero_sizes;
@@ -197,7 +147,8 @@ static void make_summary(struct builder *b)
 	s->sample_bytes = h->sample_bytes;
 }
 
-static struct report_span span_between(const struct report_point *from, const struct report_point *to)
+static struct report_span span_between(
+	const struct report_point *from, const struct report_point *to)
 {
 	return (struct report_span){
 		.until_ns = to->ns,
@@ -231,7 +182,7 @@ static void make_spans(struct report_memory *m)
 	}
 }
 
-static void make_memory(struct builder *b)
+static void make_memory(struct report_builder *b)
 {
 	const struct ht_header *h = &b->t->header;
 	struct report_memory *m = &b->r->memory;
@@ -240,7 +191,7 @@ static void make_memory(struct builder *b)
 	m->map_bytes = h->map_bytes;
 	m->unmap_bytes = h->unmap_bytes;
 	m->madvise_bytes = h->madvise_bytes;
-	m->points = rows(b, b->t->n_points, sizeof(*m->points));
+	m->points = report_rows(b, b->t->n_points, sizeof(*m->points));
 	if (!m->points)
 		return;
 	m->n_points = b->t->n_points;
@@ -273,12 +224,12 @@ static void make_memory(struct builder *b)
 		make_spans(m);
 }
 
-static void make_blames(struct builder *b)
+static void make_blames(struct report_builder *b)
 {
 	const struct profile *p = b->p;
 	struct report *r = b->r;
 	struct totals more = {0};
-	struct ranked *order = rows(b, p->n_blames, sizeof(*order));
+	struct ranked *order = report_rows(b, p->n_blames, sizeof(*order));
 	uint32_t n = 0;
 
 	for (uint32_t i = 0; order && i < p->n_blames; i++) {
@@ -291,7 +242,7 @@ static void make_blames(struct builder *b)
 		qsort(order, n, sizeof(*order), ranked_compare);
 	r->n_blames = cut_at_top(b, n);
 	r->n_more_blames = n - r->n_blames;
-	r->blames = rows(b, r->n_blames, sizeof(*r->blames));
+	r->blames = report_rows(b, r->n_blames, sizeof(*r->blames));
 	for (uint32_t i = 0; r->blames && i < n; i++) {
 		const struct profile_blame *pb = &p->blames[order[i].index];
 		const struct profile_function *f = &p->functions[pb->function];
@@ -303,17 +254,17 @@ static void make_blames(struct builder *b)
 			totals_add(&more, &pb->totals);
 			continue;
 		}
-		row->name = clean(b, f->name);
-		row->brief = clean(b, f->brief);
-		row->crate = clean(b, p->crates[f->crate].name);
-		row->module =
-			clean(b, base_name(tally_string(b->t, b->t->modules[f->module].path)));
+		row->name = report_clean(b, f->name);
+		row->brief = report_clean(b, f->brief);
+		row->crate = report_clean(b, p->crates[f->crate].name);
+		row->module = report_clean(
+			b, basename(tally_string(b->t, b->t->modules[f->module].path)));
 		if (pb->caller != PROFILE_NONE)
-			row->caller = clean(b, p->functions[pb->caller].name);
+			row->caller = report_clean(b, p->functions[pb->caller].name);
 		if (pb->inner != PROFILE_NONE)
-			row->inner = clean(b, p->functions[pb->inner].name);
+			row->inner = report_clean(b, p->functions[pb->inner].name);
 		if (file)
-			row->file = clean(b, tally_name(b->t, file));
+			row->file = report_clean(b, tally_name(b->t, file));
 		row->line = pb->line;
 		row->totals = pb->totals;
 		row->figures = figures_of(b, &pb->totals);
@@ -324,12 +275,12 @@ static void make_blames(struct builder *b)
 	free(order);
 }
 
-static void make_crates(struct builder *b)
+static void make_crates(struct report_builder *b)
 {
 	const struct profile *p = b->p;
 	struct report *r = b->r;
 	struct totals more = {0};
-	struct ranked *order = rows(b, p->n_crates, sizeof(*order));
+	struct ranked *order = report_rows(b, p->n_crates, sizeof(*order));
 	uint32_t n = 0;
 
 	for (uint32_t i = 0; order && i < p->n_crates; i++) {
@@ -341,14 +292,14 @@ static void make_crates(struct builder *b)
 		qsort(order, n, sizeof(*order), ranked_compare);
 	r->n_crates = cut_at_top(b, n);
 	r->n_more_crates = n - r->n_crates;
-	r->crates = rows(b, r->n_crates, sizeof(*r->crates));
+	r->crates = report_rows(b, r->n_crates, sizeof(*r->crates));
 	for (uint32_t i = 0; r->crates && i < n; i++) {
 		const struct profile_crate *c = &p->crates[order[i].index];
 		if (i >= r->n_crates) {
 			totals_add(&more, &c->totals);
 			continue;
 		}
-		r->crates[i].name = clean(b, c->name);
+		r->crates[i].name = report_clean(b, c->name);
 		r->crates[i].plumbing = c->plumbing;
 		r->crates[i].figures = figures_of(b, &c->totals);
 		r->crates[i].totals = c->totals;
@@ -360,12 +311,11 @@ static void make_crates(struct builder *b)
 }
 
 /* Classes of one doubling are neighbours, and their largest sizes end in a power of two. */
-static void make_sizes(struct builder *b)
+static void make_sizes(struct report_builder *b)
 {
-	static const struct totals nothing;
 	struct report *r = b->r;
 
-	r->sizes = rows(b, 66, sizeof(*r->sizes));
+	r->sizes = report_rows(b, 66, sizeof(*r->sizes));
 	if (!r->sizes)
 		return;
 	for (uint32_t c = 0; c < HT_SIZE_CLASSES; c++) {
@@ -373,7 +323,7 @@ static void make_sizes(struct builder *b)
 		uint64_t up_to = most <= 8           ? most
 				 : most > 1ull << 63 ? UINT64_MAX
 						     : 1ull << (64 - __builtin_clzll(most - 1));
-		if (!memcmp(&b->p->by_class[c], &nothing, sizeof(nothing)))
+		if (totals_empty(&b->p->by_class[c]))
 			continue;
 		if (!r->n_sizes || r->sizes[r->n_sizes - 1].up_to_bytes != up_to)
 			r->sizes[r->n_sizes++].up_to_bytes = up_to;
@@ -391,12 +341,12 @@ static int thread_compare(const void *a, const void *b)
 	return n != m ? (n > m ? -1 : 1) : strcmp(x->name, y->name);
 }
 
-static void make_threads(struct builder *b)
+static void make_threads(struct report_builder *b)
 {
 	struct report *r = b->r;
 	uint64_t whole = 0;
 
-	r->threads = rows(b, b->t->n_threads, sizeof(*r->threads));
+	r->threads = report_rows(b, b->t->n_threads, sizeof(*r->threads));
 	for (uint32_t i = 0; r->threads && i < b->t->n_threads; i++) {
 		const struct ht_thread *t = &b->t->threads[i];
 		char name[sizeof(t->name) + 1] = "", *cleaned;
@@ -405,7 +355,7 @@ static void make_threads(struct builder *b)
 		if (!t->threads)
 			continue;
 		memcpy(name, t->name, sizeof(t->name));
-		cleaned = clean(b, name);
+		cleaned = report_clean(b, name);
 		if (!cleaned)
 			return;
 		while (k < r->n_threads && strcmp(r->threads[k].name, cleaned))
@@ -424,24 +374,24 @@ static void make_threads(struct builder *b)
 	}
 	for (uint32_t i = 0; i < r->n_threads; i++)
 		r->threads[i].share =
-			share_of(r->threads[i].allocs + r->threads[i].reallocs, whole);
+			report_share(r->threads[i].allocs + r->threads[i].reallocs, whole);
 	if (r->n_threads)
 		qsort(r->threads, r->n_threads, sizeof(*r->threads), thread_compare);
 }
 
-static void add_loss(
-	struct builder *b, const char *key, const char *what, uint64_t count, const uint64_t *bytes)
+static void add_loss(struct report_builder *b, const char *key, const char *what, uint64_t count,
+	const uint64_t *bytes)
 {
 	if (count)
 		b->r->losses[b->r->n_losses++] =
 			(struct report_loss){key, what, count, bytes ? *bytes : 0, bytes != NULL};
 }
 
-static void make_losses(struct builder *b)
+static void make_losses(struct report_builder *b)
 {
 	const struct ht_header *h = &b->t->header;
 
-	b->r->losses = rows(b, HT_DROP_COUNT + 7, sizeof(*b->r->losses));
+	b->r->losses = report_rows(b, HT_DROP_COUNT + 7, sizeof(*b->r->losses));
 	if (!b->r->losses)
 		return;
 	for (unsigned i = 0; i < HT_DROP_COUNT; i++)
@@ -460,215 +410,10 @@ static void make_losses(struct builder *b)
 	add_loss(b, "deep_stacks", "stacks deeper than was kept", h->deep_stacks, NULL);
 }
 
-/* The C library, the loader and allocators: they allocate for their callers. */
-static bool is_base_library(const struct tally *t, uint32_t module)
-{
-	static const char *const bases[] = {"libc.so", "libc-2", "libc.musl", "ld-linux", "ld-musl",
-		"ld-2", "libm.so", "libdl.so", "libpthread", "libstdc++.so", "libc++.so",
-		"libgcc_s.so", "libjemalloc", "libmimalloc", "libtcmalloc", "linux-vdso", "[vdso]"};
-	const char *base = base_name(tally_string(t, t->modules[module].path));
-
-	if (t->modules[module].flags & HT_MODULE_SHIM)
-		return true;
-	for (size_t i = 0; i < sizeof(bases) / sizeof(*bases); i++)
-		if (!strncmp(base, bases[i], strlen(bases[i])))
-			return true;
-	return false;
-}
-
-static int module_compare(const void *a, const void *b)
-{
-	const struct report_module *x = a, *y = b;
-
-	if (x->bytes != y->bytes)
-		return x->bytes > y->bytes ? -1 : 1;
-	if (x->map_bytes != y->map_bytes)
-		return x->map_bytes > y->map_bytes ? -1 : 1;
-	return strcmp(x->path, y->path);
-}
-
-/* Adds up count and bytes per module. owner: scratch, the module that a site's stack answers to, 0 if none. */
-static void count_modules(
-	struct builder *b, struct report_module *all, uint16_t *owner, const bool *base)
-{
-	const struct tally *t = b->t;
-
-	owner[0] = 0;
-	for (uint32_t s = 1; s < t->n_sites; s++) {
-		uint16_t m = t->sites[s].module;
-		owner[s] = base[m] ? owner[t->sites[s].parent] : m;
-	}
-	for (uint32_t i = 0; i < t->n_buckets; i++) {
-		const struct profile_bucket *pb = &b->p->buckets[i];
-		uint16_t m = owner[pb->site] ? owner[pb->site] : t->sites[pb->site].module;
-		all[m].count += totals_metric(&pb->totals, METRIC_COUNT);
-		all[m].bytes += totals_metric(&pb->totals, METRIC_BYTES);
-	}
-}
-
-static const char *refusal(const struct ht_module *m)
-{
-	switch (m->refused) {
-	case HT_REFUSED_ROUND:
-		return "calls go round its entry points";
-	case HT_REFUSED_UNPROVEN:
-		return "an entry point did not behave as its role says";
-	case HT_REFUSED_SHORT:
-		return "an entry point is too short to be hooked";
-	case HT_REFUSED_PARTLY:
-		return "not all of it could be hooked";
-	default:
-		return NULL;
-	}
-}
-
-static void make_modules(struct builder *b)
-{
-	const struct tally *t = b->t;
-	struct report *r = b->r;
-	uint16_t *owner = rows(b, t->n_sites, sizeof(*owner));
-	bool *base = rows(b, t->n_modules, sizeof(*base));
-
-	r->modules = rows(b, t->n_modules, sizeof(*r->modules));
-	for (uint32_t m = 0; base && m < t->n_modules; m++)
-		base[m] = m == 0 || is_base_library(t, m);
-	if (owner && base && r->modules)
-		count_modules(b, r->modules, owner, base);
-	for (uint32_t m = 0; !b->bad && m < t->n_modules; m++) {
-		const struct ht_module *hm = &t->modules[m];
-		struct report_module row = r->modules[m];
-
-		row.map_bytes = hm->map_bytes;
-		row.unmap_bytes = hm->unmap_bytes;
-		row.flags = hm->flags;
-		row.adopted = hm->adopted;
-		row.refused = refusal(hm);
-		if (!row.count && !row.map_bytes && !(row.flags & HT_MODULE_ADOPTED)) {
-			r->n_quiet_modules += m != 0 && !(row.flags & HT_MODULE_SHIM);
-			continue;
-		}
-		row.path = m ? clean(b, tally_string(t, hm->path)) : clean(b, "[no module]");
-		if (!row.path)
-			break;
-		row.name = clean(b, base_name(row.path));
-		row.unseen = !base[m] && !(row.flags & HT_MODULE_ADOPTED) &&
-			     row.map_bytes >= UNSEEN_MIN_BYTES && row.bytes < row.map_bytes / 100 &&
-			     row.count < UNSEEN_MAX_COUNT;
-		r->modules[r->n_modules++] = row;
-	}
-	if (!b->bad && r->n_modules)
-		qsort(r->modules, r->n_modules, sizeof(*r->modules), module_compare);
-	free(owner);
-	free(base);
-}
-
-static uint32_t most_temporary(const struct profile *p)
-{
-	uint32_t best = 0;
-
-	for (uint32_t i = 1; i < p->n_blames; i++)
-		if (p->blames[i].totals.temporary > p->blames[best].totals.temporary)
-			best = i;
-	return best;
-}
-
-static void note_copies(struct builder *b)
-{
-	const struct profile *p = b->p;
-	const struct report_summary *s = &b->r->summary;
-	uint64_t *copied = rows(b, p->n_functions, sizeof(*copied));
-	uint32_t best = 0;
-	char x[FIGURE_SIZE], y[FIGURE_SIZE], z[FIGURE_SIZE];
-
-	for (uint32_t i = 0; copied && i < b->t->n_regrows; i++) {
-		uint32_t f = p->buckets[b->t->regrows[i].to].blame;
-		copied[f] += b->t->regrows[i].copied_bytes;
-		if (copied[f] > copied[best])
-			best = f;
-	}
-	if (copied)
-		note(b, "copies", "Growing buffers copied %s in %s reallocs; most, %s, in %s.",
-			figure_bytes(x, s->copied_bytes), figure_count(y, s->total.reallocs),
-			figure_bytes(z, copied[best]), clean(b, brief_of(b, best)));
-	free(copied);
-}
-
-static uint64_t unnamed_peak(const struct profile *p)
-{
-	uint64_t sum = 0;
-
-	for (uint32_t i = 0; i < p->n_blames; i++)
-		if (p->functions[p->blames[i].function].unnamed)
-			sum += totals_metric(&p->blames[i].totals, METRIC_PEAK);
-	return sum;
-}
-
-/* What a reader should know before the tables. Thresholds only decide what is said here: the tables have all. */
-static void make_notes(struct builder *b)
-{
-	const struct ht_header *h = &b->t->header;
-	const struct report *r = b->r;
-	const struct report_summary *s = &r->summary;
-	uint64_t events = s->total.allocs + s->total.reallocs + s->total.frees, dropped = 0;
-	uint64_t peak = totals_metric(&s->total, METRIC_PEAK), unnamed = unnamed_peak(b->p);
-	bool unseen = false;
-	char x[FIGURE_SIZE], y[FIGURE_SIZE], z[FIGURE_SIZE];
-
-	if (s->sample_bytes)
-		note(b, "sampled", "Sampled, one event in %s on average: figures are estimates.",
-			figure_bytes(x, s->sample_bytes));
-	for (uint32_t i = 0; i < r->n_modules; i++) {
-		if (!r->modules[i].unseen)
-			continue;
-		unseen = true;
-		note(b, "unseen_module",
-			"%s mapped %s itself and allocated next to nothing through malloc: it "
-			"likely has a "
-			"static allocator, and its memory is not in this report.",
-			r->modules[i].name, figure_bytes(x, r->modules[i].map_bytes));
-	}
-	for (int i = 0; i < HT_DROP_COUNT; i++)
-		dropped += h->dropped[i];
-	if (dropped > events / 1000)
-		note(b, "dropped", "%s of %s events were dropped: see the end.",
-			figure_count(x, dropped), figure_count(y, events));
-	if (unnamed > peak / 5)
-		note(b, "unnamed",
-			"%s of the peak is in functions without a name; --debug-file takes a file "
-			"with symbols.",
-			figure_share(x, share_of(unnamed, peak)));
-	if (h->cut_stacks > h->walks / 10)
-		note(b, "cut_stacks", "%s of the stacks end early, for want of unwind data.",
-			figure_share(x, share_of(h->cut_stacks, h->walks)));
-	if (h->failures)
-		note(b, "failures", "The allocator refused %s requests, %s in all.",
-			figure_count(x, h->failures), figure_bytes(y, h->failed_bytes));
-	if (s->total.temporary >= 10000 && s->temporary_share >= 0.1) {
-		const struct profile_blame *most = &b->p->blames[most_temporary(b->p)];
-		note(b, "temporary", "%s of the allocations are temporary (%s); most, %s, in %s.",
-			figure_share(x, s->temporary_share), figure_count(y, s->total.temporary),
-			figure_count(z, most->totals.temporary),
-			clean(b, brief_of(b, most->function)));
-	}
-	if (s->copied_bytes >= 1000000 && s->copied_bytes > s->requested_bytes / 20)
-		note_copies(b);
-	if (!unseen && r->memory.beyond_heap_bytes >= 32000000 &&
-		r->memory.at_peak.rss_bytes / 2 >= r->memory.at_peak.live_bytes)
-		note(b, "rss",
-			"RSS is far above the heap: %s against %s live at the peak; see Memory.",
-			figure_bytes(x, r->memory.at_peak.rss_bytes),
-			figure_bytes(y, r->memory.at_peak.live_bytes));
-	uint64_t off = peak > s->peak_bytes ? peak - s->peak_bytes : s->peak_bytes - peak;
-	if (off > s->peak_bytes / 50 && off > 100000)
-		note(b, "peak_bound",
-			"The buckets hold %s at the peak of %s: off by more than 2%%.",
-			figure_bytes(x, peak), figure_bytes(y, s->peak_bytes));
-}
-
 int report_init(struct report *r, const struct profile *p, enum profile_metric by, uint32_t top,
 	struct error *e)
 {
-	struct builder b = {.r = r, .p = p, .t = p->tally, .top = top};
+	struct report_builder b = {.r = r, .p = p, .t = p->tally, .top = top};
 
 	*r = (struct report){.by = by};
 	make_summary(&b);
@@ -678,10 +423,10 @@ int report_init(struct report *r, const struct profile *p, enum profile_metric b
 	make_sizes(&b);
 	make_threads(&b);
 	make_losses(&b);
-	make_modules(&b);
+	report_make_modules(&b);
 	b.bad |= measured_init(&r->measured, p, e) != 0;
 	if (!b.bad)
-		make_notes(&b);
+		report_make_notes(&b);
 	if (!b.bad)
 		return 0;
 	report_release(r);

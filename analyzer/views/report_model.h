@@ -69,7 +69,7 @@ struct report_memory {
 	struct report_point at_peak; /* the point nearest to the peak */
 	uint64_t beyond_heap_bytes;  /* RSS beyond live heap at that point */
 	uint64_t map_bytes, unmap_bytes, madvise_bytes;
-	struct report_span run; /* all of it, as the last point has it */
+	struct report_span run;                 /* all of it, as the last point has it */
 	struct report_span spans[REPORT_SPANS]; /* about equally long */
 	uint32_t n_spans;
 };
@@ -119,8 +119,8 @@ struct report_module {
 	uint64_t bytes;     /* requested by those */
 	uint64_t map_bytes; /* asked of mmap by its own code */
 	uint64_t unmap_bytes;
-	uint32_t flags;  /* enum ht_module_flags */
-	uint8_t adopted; /* bits of ht_module.adopted */
+	uint32_t flags;      /* enum ht_module_flags */
+	uint8_t adopted;     /* bits of ht_module.adopted */
 	const char *refused; /* why the allocator in it was left alone, or NULL */
 	/* Likely has an allocator of its own: maps 4 MB or more, and requests less than 1% of that in less than 10,000
 	 * allocations. */

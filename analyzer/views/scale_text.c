@@ -5,10 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../utf8.h"
 #include "figures.h"
 #include "lines.h"
 #include "text.h"
-#include "utf8.h"
 
 #define SITE_SHARE 0.005 /* of the projected peak: smaller sites are not called out */
 #define SITES      12u
@@ -170,7 +170,10 @@ int scale_text(FILE *out, const struct scale *s, double project, unsigned column
 	projection_init(&rss, s->sizes, s->rss_bytes, s->n_sizes, false, project);
 	qsort(lines, s->n_rows, sizeof(*lines), by_bytes);
 
-	fprintf(out, "%sRuns%s\n", style ? "\033[1m" : "", style ? "\033[0m" : "");
+	line_look(out, style, LINE_BOLD);
+	fputs("Runs", out);
+	line_look(out, style, LINE_PLAIN);
+	fputc('\n', out);
 	put_runs(out, s);
 	line_heading(out, style, "Super-linear sites");
 	put_sites(out, lines, s->n_rows, s, project, whole, columns);

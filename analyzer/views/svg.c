@@ -6,13 +6,13 @@
 #include "svg.h"
 
 #include <inttypes.h>
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "figures.h"
-#include "utf8.h"
+#include "../utf8.h"
+#include "values.h"
 
 /* Assembled in from the repository's root; a NUL ends each. */
 __asm__(".section .rodata\n"
@@ -216,28 +216,6 @@ static void svg_select(struct svg *s, struct frame *stack, struct sibling *sibli
 	}
 }
 
-static json_t *json_number(uint64_t value)
-{
-	return json_integer(value > INT64_MAX ? INT64_MAX : (json_int_t)value);
-}
-
-static json_t *json_text(const char *text, size_t max_bytes)
-{
-	char *clean = utf8_clean(text, max_bytes);
-	json_t *j = clean ? json_string(clean) : NULL;
-
-	free(clean);
-	return j;
-}
-
-static const char *module_name(const struct tally *t, uint32_t module)
-{
-	const char *path = tally_string(t, t->modules[module].path);
-	const char *slash = strrchr(path, '/');
-
-	return slash ? slash + 1 : path;
-}
-
 /* [name, brief or 0 when the same, crate, module, colour]. Appending NULL fails, so that checking the last step covers
  * those before it. */
 static int json_function(json_t *functions, const struct profile *p, uint32_t function)
@@ -245,10 +223,10 @@ static int json_function(json_t *functions, const struct profile *p, uint32_t fu
 	const struct profile_function *f = &p->functions[function];
 	bool same = strcmp(f->name, f->brief) == 0;
 	json_t *row = json_array();
-	int bad = json_array_append_new(row, json_text(f->name, NAME_MAX_BYTES));
+	int bad = json_array_append_new(row, value_text(f->name, NAME_MAX_BYTES));
 
 	bad |= json_array_append_new(
-		row, same ? json_integer(0) : json_text(f->brief, NAME_MAX_BYTES));
+		row, same ? json_integer(0) : value_text(f->brief, NAME_MAX_BYTES));
 	bad |= json_array_append_new(row, json_integer(f->crate));
 	bad |= json_array_append_new(row, json_integer(f->module));
 	bad |= json_array_append_new(row, json_integer(colour_of(p, function)));
@@ -272,14 +250,14 @@ static int json_frames(json_t *frames, json_t *functions, const struct svg *s)
 		bad |= json_array_append_new(
 			frames, json_integer(f->node ? (json_int_t)index[node->function] - 1 : -1));
 		if (s->change) {
-			bad |= json_array_append_new(frames, json_number(f->value));
-			bad |= json_array_append_new(frames, json_number(s->change->before[f->node]));
-			bad |= json_array_append_new(frames, json_number(s->change->after[f->node]));
+			bad |= json_array_append_new(frames, value_integer(f->value));
+			bad |= json_array_append_new(frames, value_integer(s->change->before[f->node]));
+			bad |= json_array_append_new(frames, value_integer(s->change->after[f->node]));
 			continue;
 		}
 		for (int m = 0; m < s->n_shown; m++)
 			bad |= json_array_append_new(frames,
-				json_number(m == s->chosen ? f->value
+				value_integer(m == s->chosen ? f->value
 							   : totals_metric(&node->total,
 								     s->shown[m])));
 	}
@@ -321,10 +299,9 @@ static json_t *json_legend(const struct svg *s)
 	for (uint32_t i = 0; i < n; i++) {
 		const struct profile_crate *c = &s->p->crates[crates[i]];
 		uint64_t value = totals_metric(&c->totals, s->metric);
-		json_array_append_new(
-			rows, json_pack("[i, I, i]", (int)crates[i],
-				      (json_int_t)(value > INT64_MAX ? INT64_MAX : value),
-				      (int)colour_of_crate(c)));
+		json_array_append_new(rows,
+			json_pack("[i, o, i]", (int)crates[i], value_integer(value),
+				(int)colour_of_crate(c)));
 	}
 	return rows;
 }
@@ -356,9 +333,12 @@ static int svg_json(struct svg *s)
 
 	for (uint32_t c = 0; c < s->p->n_crates; c++)
 		bad |= json_array_append_new(
-			crates, json_text(s->p->crates[c].name, NAME_MAX_BYTES));
-	for (uint32_t m = 0; m < t->n_modules; m++)
-		bad |= json_array_append_new(modules, json_text(module_name(t, m), NAME_MAX_BYTES));
+			crates, value_text(s->p->crates[c].name, NAME_MAX_BYTES));
+	for (uint32_t m = 0; m < t->n_modules; m++) {
+		const char *name = basename(tally_string(t, t->modules[m].path));
+		bad |= json_array_append_new(
+			modules, value_text(*name ? name : "?", NAME_MAX_BYTES));
+	}
 	json_t *all = json_pack("{s:s, s:s, s:s, s:i, s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:o}", "title",
 		s->title, "subtitle", s->subtitle, "note", s->note, "metric", s->chosen, "diff",
 		s->change != NULL, "cut", s->n_frames < s->n_valued, "metrics", json_metrics(s), "legend",

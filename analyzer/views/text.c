@@ -36,12 +36,6 @@ struct text {
 	bool style;
 };
 
-static void dim(const struct text *t, bool on)
-{
-	if (t->style)
-		fputs(on ? "\033[2m" : "\033[0m", t->out);
-}
-
 __attribute__((format(printf, 3, 4))) static void put_field(
 	const struct text *t, const char *label, const char *format, ...)
 {
@@ -128,8 +122,7 @@ static void put_figures(
 
 static void put_context(const struct text *t, const struct report_blame *row)
 {
-	const char *slash = row->file ? strrchr(row->file, '/') : NULL;
-	const char *file = slash ? slash + 1 : row->file;
+	const char *file = row->file ? basename(row->file) : NULL;
 	unsigned room = t->columns - CONTEXT_AT;
 	char *at = NULL;
 
@@ -138,7 +131,7 @@ static void put_context(const struct text *t, const struct report_blame *row)
 	if (file && asprintf(&at, row->line ? "%s:%u" : "%s", file, row->line) < 0)
 		at = NULL;
 	fprintf(t->out, "%*s", CONTEXT_AT, "");
-	dim(t, true);
+	line_look(t->out, t->style, LINE_DIM);
 	if (row->inner) {
 		fputs("via ", t->out);
 		room -= 5 + line_name(t->out, row->inner, at ? CONTEXT_VIA : CONTEXT_VIA_ALONE);
@@ -153,7 +146,7 @@ static void put_context(const struct text *t, const struct report_blame *row)
 		fputs("from ", t->out);
 		line_name(t->out, row->caller, room - 5);
 	}
-	dim(t, false);
+	line_look(t->out, t->style, LINE_PLAIN);
 	fputc('\n', t->out);
 	free(at);
 }
@@ -453,9 +446,10 @@ int text_write(FILE *out, const struct report *r, unsigned columns, bool style, 
 {
 	struct text t = {out, columns < TEXT_COLUMNS ? TEXT_COLUMNS : columns, style};
 
-	fprintf(out, "%s", style ? "\033[1m" : "");
+	line_look(out, style, LINE_BOLD);
 	line_cut(out, r->summary.tally, t.columns);
-	fprintf(out, "%s\n", style ? "\033[0m" : "");
+	line_look(out, style, LINE_PLAIN);
+	fputc('\n', out);
 	if (r->findings && r->findings->n) {
 		advice_text_brief(out, r->findings, r->evidence, t.columns, style, FINDINGS);
 		fputc('\n', out);

@@ -5,35 +5,19 @@
 #   ROUNDS=5  VARIANT=full|small  BINDING=debug|release|both
 # Needs build/heaptally, build/libheaptally.so and what the Makefile builds from this folder.
 set -u
-export LC_ALL=C
-root=$(cd "$(dirname "$0")/../.." && pwd)
-build=${HEAPTALLY_BUILD:-$root/build}
-example=$root/examples/rspack
-shim=$build/libheaptally.so
+. "$(dirname "$0")/lib.sh"
 rounds=${ROUNDS:-5} variant=${VARIANT:-full}
 bindings=${BINDING:-debug}
 sample=524288
-unset LD_PRELOAD MALLOC_CONF HEAPTALLY_OUT HEAPTALLY_ONLY HEAPTALLY_MIN_SIZE HEAPTALLY_DEPTH HEAPTALLY_RUN
-unset HEAPTALLY_SAMPLE
+unset MALLOC_CONF
 unset DISPLAY WAYLAND_DISPLAY # heaptrack would open a window, were its viewer installed
 
-die() { echo "bench.sh: $*" >&2; exit 2; }
-progress() { [ ! -t 2 ] || printf '\r\033[K%s' "$*" >&2; }
-
-[[ $rounds =~ ^[1-9][0-9]*$ ]] || die "ROUNDS is '$rounds', but must be a number from 1"
+a_number ROUNDS "$rounds"
 [[ $variant =~ ^(full|small)$ ]] || die "VARIANT is '$variant', but must be 'full' or 'small'"
 [[ $bindings =~ ^(debug|release|both)$ ]] || die "BINDING is '$bindings', but must be 'debug', 'release' or 'both'"
 [ "$bindings" = both ] && bindings="debug release"
-for file in "$shim" "$build/heaptally" "$build"/bench/{measure,micro,empty_hook.so}; do
-	[ -e "$file" ] || die "$file is missing; \`make bench\` builds it"
-done
-node=$("$example/setup.sh" | tail -n 1)
-[ -x "$node" ] || die "$example/setup.sh gave no node; its messages are above"
-
-scratch=$(mktemp -d) || exit 2
-trap 'progress; rm -rf "$scratch"' EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM HUP PIPE
+need bench "$shim" "$build/heaptally" "$build"/bench/{measure,micro,empty_hook.so}
+need_node
 
 # --- the tools: each runs the command behind its name, profile files go to $profile ---------------------------------
 

@@ -4,32 +4,20 @@
 # a build without the shim, or are not adopted. Exit status 1 if there is one.
 #   BUILDS=100
 set -u
-root=$(cd "$(dirname "$0")/../.." && pwd)
-build=${HEAPTALLY_BUILD:-$root/build}
-example=$root/examples/rspack
-shim=$build/libheaptally.so
+. "$(dirname "$0")/lib.sh"
 builds=${BUILDS:-100}
 export HEAPTALLY_BINDING=release
-unset LD_PRELOAD HEAPTALLY_OUT HEAPTALLY_ONLY HEAPTALLY_MIN_SIZE HEAPTALLY_DEPTH HEAPTALLY_RUN
 
-die() { echo "hundred.sh: $*" >&2; exit 2; }
-[[ $builds =~ ^[1-9][0-9]*$ ]] || die "BUILDS is '$builds', but must be a number from 1"
-for file in "$shim" "$build/tests/dump"; do
-	[ -e "$file" ] || die "$file is missing; build it first"
-done
-node=$("$example/setup.sh" | tail -n 1)
-[ -x "$node" ] || die "$example/setup.sh gave no node; its messages are above"
-scratch=$(mktemp -d) || exit 2
-trap 'rm -rf "$scratch"' EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM HUP PIPE
+a_number BUILDS "$builds"
+need hundred "$shim" "$build/tests/dump"
+need_node
 
 small() { timeout -k 2 60 "$@" "$node" "$example/build.js" --small --out "$scratch/dist" >"$scratch/log" 2>&1; }
 small env || die "the build fails without the shim: $(tail -n 1 "$scratch/log")"
 mv "$scratch/dist" "$scratch/plain"
 crashed=0 hung=0 differ=0 unseen=0
 for ((i = 0; i < builds; i++)); do
-	[ ! -t 2 ] || printf '\r\033[Kbuild %d of %d' $((i + 1)) "$builds" >&2
+	progress "build $((i + 1)) of $builds"
 	# every tenth has to find the entry points again
 	[ $((i % 10)) -ne 0 ] || rm -rf "$scratch/cache"
 	rm -rf "$scratch/dist" "$scratch/out"
@@ -45,6 +33,6 @@ for ((i = 0; i < builds; i++)); do
 	*) crashed=$((crashed + 1)) ;;
 	esac
 done
-[ ! -t 2 ] || printf '\r\033[K' >&2
+progress
 echo "$builds builds under adoption: $crashed crashed, $hung hung, $differ wrote something else, $unseen not adopted"
 [ $((crashed + hung + differ + unseen)) -eq 0 ]

@@ -52,6 +52,34 @@ test_no_layout_without_types() {
 	equal "$(of_loose .layout)" null layout
 }
 
+# The impl of one crate's trait for another crate's type: whose code it is only the linker name says.
+test_crate_of_an_impl() {
+	mkdir lib app
+	echo 'pub struct Text(pub String);' >lib/paths.rs
+	cat >app/app.rs <<-'RUST'
+		trait Normal { fn normal(&self, n: usize) -> Vec<u64>; }
+		impl Normal for paths::Text {
+		    #[inline(never)]
+		    fn normal(&self, n: usize) -> Vec<u64> { vec![self.0.len() as u64; n] }
+		}
+		fn main() {
+		    let text = paths::Text("x".to_string());
+		    let all: Vec<_> = (0..100).map(|i| text.normal(1000 + i)).collect();
+		    println!("{}", all.len());
+		    std::mem::forget(all);
+		}
+	RUST
+	rustc --edition 2021 -O -C symbol-mangling-version=v0 --crate-type rlib --out-dir lib lib/paths.rs &&
+		rustc --edition 2021 -O -C symbol-mangling-version=v0 --extern paths=lib/libpaths.rlib -o bundler \
+			app/app.rs || fail rustc
+	"$heaptally" run --min-size=0 -o . -- ./bundler >own 2>run.log || fail "$(tail -n 1 run.log)"
+	"$heaptally" report --json --by bytes ./*.tally >report.json || fail "report: exit code $?"
+	equal "$(jq -r '.functions[] | select(.function | contains("::normal")) | .function' report.json)" \
+		"<paths::Text as app::Normal>::normal" function
+	equal "$(jq -r '.functions[] | select(.function | contains("::normal")) | .crate' report.json)" app crate
+	equal "$(jq -r '.crates[] | select(.crate == "paths")' report.json)" "" "bytes of crate paths"
+}
+
 # A catalog of one's own, held against the same program: 1,000 structs of 16 bytes.
 test_claims_of_ones_own() {
 	program 1
@@ -80,6 +108,11 @@ test_claims_of_ones_own() {
 	# 2,000 for 100 modules
 	equal "$(jq -r '.claims[] | select(.says == "count") | "\(.verdict) \(.factor)"' claims.json)" "off 5" count
 	"$heaptally" claims --modules=50 --catalog=mine.toml ./*.tally | grep -q '^off x5 *count: 2000$' || fail "not in the text"
+	# the same option of advise: 20 of the structs a module
+	printf '[pattern.boxed-objects.limits]\nmin_objects = 1000\n' >more.toml
+	"$heaptally" advise --json --modules=50 --catalog=more.toml ./*.tally >advice.json || fail "exit code $?"
+	equal "$(jq '.findings[] | select(.pattern == "boxed-objects") | .figures[] | select(.key == "per_module") | .value == 20' \
+		advice.json)" true "20 per module"
 }
 
 refused() {
@@ -99,7 +132,7 @@ test_wrong_use() {
 	refused "--modules N" "$tally"
 	refused "not 'many'" --modules=many "$tally"
 	refused "not '-3'" --modules=-3 "$tally"
-	refused "cannot open" --modules=3 --catalog=none.toml "$tally"
+	refused "none.toml: No such file" --modules=3 --catalog=none.toml "$tally"
 	printf '[[claim]]\nsection = "s"\nsays = "x"\nmeasure = "pattern"\npattern = "nothing"\n' >wrong.toml
 	"$heaptally" claims --modules=3 --catalog=wrong.toml "$tally" >out 2>err && fail "a pattern that is not there passed"
 	grep -q "no pattern 'nothing'" err || fail "said: $(head -n 1 err)"

@@ -5,10 +5,7 @@
 #   diff.sh [GLOB…]
 set -u
 . "$(dirname "$0")/lib.sh"
-example=$root/examples/rspack
 seconds=300
-
-node() { "$example/setup.sh" 2>/dev/null | tail -n 1; }
 
 # record BINDING FILE [NODE-OPTION…]: the small build as FILE
 record() {

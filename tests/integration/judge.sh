@@ -8,7 +8,6 @@ set -u
 . "$(dirname "$0")/lib.sh"
 seconds=120
 judge=$build/tests/libheaptally-judge.so
-example=$root/examples/rspack
 
 # under COMMAND…: runs it under the judge; ./verdict is what that found. $below is preloaded beneath.
 below=
@@ -97,7 +96,7 @@ test_mistakes_are_seen() {
 # rspack_build BINDING [OPTION]
 rspack_build() {
 	local node
-	node=$("$example/setup.sh" 2>/dev/null | tail -n 1)
+	node=$(node)
 	[ -x "$node" ] || fail "setup.sh gave no node"
 	HEAPTALLY_BINDING=$1 under "$node" "$example/build.js" ${2:+"$2"} --out "$PWD/dist" >stdout ||
 		fail "the build failed: $(tail -n 1 stderr)"

@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # The manual pages against the command and the shim: every option, command and variable is in its page, no page has
-# others, and mandoc finds nothing to complain about.
+# others, what they speak of is installed, and mandoc finds nothing to complain about.
 #   man.sh [GLOB…]         tests whose names match; all of them without arguments
-# Needs build/heaptally.
+# Needs build/heaptally and build/libheaptally.so.
 set -u
 . "$(dirname "$0")/lib.sh"
 man=$root/man
@@ -73,9 +73,21 @@ test_references() {
 	done < <(sed -n 's/^\.Xr \([^ ]*\) \([1-8]\).*/\1 \2/p' "$man"/*.[1-8] | sort -u)
 }
 
+# What the pages say is there is installed, and the command finds the shim from where it lies.
+test_installed() {
+	local file tallies
+	make -s -C "$root" install BUILD="$build" DESTDIR="$PWD" PREFIX=/usr >log 2>&1 || fail "$(tail -n 1 log)"
+	while read -r file; do
+		compgen -G "usr/$file" >/dev/null || fail "$file is not installed"
+	done < <(sed -n 's/^\.\(Pa\|It Pa\) \(\(share\|lib\|include\)\/[^ ]*\).*/\2/p' "$man"/*.[1-8] | sort -u)
+	HEAPTALLY_MIN_SIZE=0 usr/bin/heaptally run -o . -- ls >log 2>&1 || fail "$(tail -n 1 log)"
+	tallies=$(echo heaptally.ls.*.tally)
+	[ -e "$tallies" ] || fail "no tally: $(tail -n 1 log)"
+}
+
 if [ "${1-}" = --one ]; then
 	"test_$2"
 	exit
 fi
-need "$heaptally"
+need "$heaptally" "$shim"
 run_all "$0" $seconds "$@"

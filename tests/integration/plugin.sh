@@ -82,11 +82,11 @@ builds() {
 }
 
 test_rspack() {
-	[ -d "$root/examples/rspack/node_modules" ] || skip "examples/rspack is not set up"
-	node=$("$root/examples/rspack/setup.sh" 2>/dev/null | tail -n 1)
+	[ -d "$example/node_modules" ] || skip "examples/rspack is not set up"
+	node=$(node)
 	[ -x "$node" ] || skip "no node that suits rspack"
 	app
-	builds rspack "$root/examples/rspack" "$rspack_marks" counted
+	builds rspack "$example" "$rspack_marks" counted
 }
 
 test_other_tools() {

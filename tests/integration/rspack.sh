@@ -5,10 +5,7 @@
 #   rspack.sh [GLOB…]      SEED=N repeats the moments of the kills
 set -u
 . "$(dirname "$0")/lib.sh"
-example=$root/examples/rspack
 seconds=300
-
-node() { "$example/setup.sh" 2>/dev/null | tail -n 1; }
 
 # One build into ./$1, with the rest of the line in front of it. Its tally, if any, goes to ./tallies.
 rspack() {
@@ -68,6 +65,33 @@ test_every_frame_named() {
 	dump --unnamed 'rspack*.node' "$(only_tally)" >names
 	[ "$(value addresses <names)" -gt 10000 ] || fail "only $(value addresses <names) addresses in the binding"
 	is "$(cat names)" unnamed 0
+}
+
+# What is known to cost memory in rspack 2.2.7 is found in the full build: the five of FINDINGS.md, by pattern, function and
+# what the source calls it. Of the binding without names, the node of 1,512 bytes, by its size alone.
+test_known_culprits() {
+	local node binding
+	node=$(node)
+	for binding in debug release; do
+		mkdir $binding
+		HEAPTALLY_BINDING=$binding "$heaptally" run -o $binding -- "$node" "$example/build.js" --out "$PWD/out" \
+			>$binding.log 2>&1 || fail "the build failed: $(tail -n 1 $binding.log)"
+		"$heaptally" advise --json $binding/*.tally >$binding.json || fail "advise: exit code $?"
+	done
+	found() { # PATTERN FUNCTION [PLACE]
+		jq -e --arg p "$1" --arg f "$2" --arg place "${3-}" '[.findings[] | select(.pattern == $p and
+			(.function | contains($f)) and ($place == "" or (.place // "" | contains($place))))] | length > 0' \
+			debug.json >/dev/null || fail "no $1 in $2"
+	}
+	found tiny-map ensure_owned_export_info BTreeMap
+	found padded-or-empty 'JavascriptParser>::new' 'with_capacity(64)'
+	found vec-regrowth 'BuildResultTask' all_dependencies
+	found vec-regrowth 'ModuleGraph' 'grown by resize_with'
+	found late-release fs_err::read "a module's source"
+	jq -e '[.findings[] | select(.pattern == "tiny-map") | .figures[] | select(.key == "node_bytes" and .value == 1512)] |
+		length == 1' release.json >/dev/null || fail "no node of 1,512 bytes without names"
+	jq -e '[.findings[] | select((.function | contains("+0x")) and .naming == null)] | length == 0' release.json \
+		>/dev/null || fail "a finding without names does not say what they would add"
 }
 
 # A build that is killed at a random moment, and its tally watched until then. Returns 1 when it had already ended.

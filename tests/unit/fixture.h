@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the tests of patterns share: a tally made by hand, and what is found in it. A test does synth_init and its events
- * on f.synth, then fixture_load. What fails in here fails the test.
+ * What tests of evidence, patterns and all that rests on them share: a tally made by hand, and what is found in it. A
+ * test does synth_init and its events on f.synth, then fixture_load. What fails in here fails the test.
  */
 #ifndef HEAPTALLY_FIXTURE_H
 #define HEAPTALLY_FIXTURE_H
@@ -18,17 +18,22 @@ struct fixture {
 	struct findings findings;
 };
 
+/* Up to the evidence, with `toml` over the built-in catalog; NULL: nothing over it. Nothing is found yet. */
+void fixture_read(struct fixture *f, const char *toml);
 /* With the built-in catalog. pattern: its name, or NULL for all. */
 void fixture_load(struct fixture *f, const char *pattern);
 void fixture_release(struct fixture *f);
 
-/* The site of a stack, outermost function first. */
-uint32_t fixture_stack(struct synth *s, const char *const *names);
-#define STACK(s, ...) fixture_stack(s, (const char *const[]){__VA_ARGS__, NULL})
+/* A file with that text, to be unlinked and freed. */
+char *fixture_file(const char *text);
 
 /* The only finding, and where it must be. */
 const struct finding *fixture_only(const struct fixture *f, const char *blame);
+/* No finding at all. */
+void fixture_none(const struct fixture *f);
 /* The one of that key. */
 double fixture_figure(const struct finding *f, const char *key);
+/* The only group of that blame frame. */
+const struct group *fixture_group(const struct fixture *f, const char *blame);
 
 #endif

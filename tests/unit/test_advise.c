@@ -13,34 +13,7 @@
 #include "../../analyzer/views/advice.h"
 #include "fixture.h"
 
-static const struct group *group_of(const struct fixture *f, const char *blame)
-{
-	const struct group *found = NULL;
-
-	for (uint32_t i = 0; i < f->evidence.n_groups; i++) {
-		const struct group *g = &f->evidence.groups[i];
-		if (strcmp(f->profile.functions[g->blame].name, blame))
-			continue;
-		cr_assert_null(found, "%s has two groups", blame);
-		found = g;
-	}
-	cr_assert_not_null(found, "%s has no group", blame);
-	return found;
-}
-
 #define GROW "<alloc::raw_vec::RawVec<app::Item>>::grow_one"
-
-static void add_chain(struct synth *s, uint32_t origin, uint64_t bytes, uint64_t ended,
-	uint64_t regrows, uint64_t copied_bytes)
-{
-	struct ht_chain c = {.origin = origin,
-		.size_class = (uint16_t)ht_size_class(bytes),
-		.ended = ended,
-		.regrows = regrows,
-		.copied_bytes = copied_bytes};
-
-	synth_add(s, HT_SEC_CHAINS, &c);
-}
 
 /*
  * 1000 buffers of 64 bytes, 4 items of 16. 100 stay, 500 grow to 128, 400 grow to 128 and then to 256, all moving:
@@ -50,11 +23,9 @@ static void grown_vecs(struct synth *s, const char *blame)
 {
 	uint32_t site =
 		STACK(s, "app::main", blame, GROW, "alloc::raw_vec::RawVecInner::finish_grow");
-	uint32_t b = synth_bucket(s, site, 64);
-
-	synth_alloc(s, b, 0, 1000, 64);
-	add_chain(s, b, 128, 500, 500, 900 * 64);
-	add_chain(s, b, 256, 400, 800, 400 * 128);
+	uint32_t b = synth_hold(s, site, 1000, 64);
+	synth_chain(s, b, 128, 500, 500, 900 * 64);
+	synth_chain(s, b, 256, 400, 800, 400 * 128);
 	synth_free(s, b, 0, 1000, 64);
 }
 
@@ -102,26 +73,21 @@ Test(advise, vec_regrowth_by_hand)
 Test(advise, vec_regrowth_decoys)
 {
 	struct fixture f;
-	struct synth *s = &f.synth;
+	struct synth *s = synth_init(&f.synth);
 
-	synth_init(s);
-	uint32_t table = synth_bucket(s,
+	uint32_t table = synth_hold(s,
 		STACK(s, "app::tables", "<hashbrown::raw::RawTable<(u32, u32)>>::reserve_rehash"),
-		64);
-	synth_alloc(s, table, 0, 5000, 64);
-	add_chain(s, table, 128, 5000, 5000, 5000 * 64);
-	uint32_t shrunk = synth_bucket(s, STACK(s, "app::shrinks", GROW), 256);
-	synth_alloc(s, shrunk, 0, 5000, 256);
-	add_chain(s, shrunk, 64, 5000, 5000, 5000 * 64);
-	uint32_t exact = synth_bucket(s, STACK(s, "app::exact", GROW), 512);
-	synth_alloc(s, exact, 0, 5000, 512);
-	uint32_t few = synth_bucket(s, STACK(s, "app::few", GROW), 64);
-	synth_alloc(s, few, 0, 999, 64);
-	add_chain(s, few, 128, 999, 999, 999 * 64);
+		5000, 64);
+	synth_chain(s, table, 128, 5000, 5000, 5000 * 64);
+	uint32_t shrunk = synth_hold(s, STACK(s, "app::shrinks", GROW), 5000, 256);
+	synth_chain(s, shrunk, 64, 5000, 5000, 5000 * 64);
+	synth_hold(s, STACK(s, "app::exact", GROW), 5000, 512);
+	uint32_t few = synth_hold(s, STACK(s, "app::few", GROW), 999, 64);
+	synth_chain(s, few, 128, 999, 999, 999 * 64);
 	fixture_load(&f, NULL);
 	cr_assert_eq(f.findings.n, 0, "%s", f.findings.n ? f.findings.rows[0]->fix_line : "");
-	cr_assert_eq(group_of(&f, "app::shrinks")->all.shrunk, 5000);
-	cr_assert_eq(group_of(&f, "app::shrinks")->all.grows, 0);
+	cr_assert_eq(fixture_group(&f, "app::shrinks")->all.shrunk, 5000);
+	cr_assert_eq(fixture_group(&f, "app::shrinks")->all.grows, 0);
 	fixture_release(&f);
 }
 
@@ -129,9 +95,8 @@ Test(advise, vec_regrowth_decoys)
 Test(advise, vec_regrowth_of_one_that_lives)
 {
 	struct fixture f;
-	struct synth *s = &f.synth;
+	struct synth *s = synth_init(&f.synth);
 
-	synth_init(s);
 	uint32_t b = synth_bucket(s, STACK(s, "app::index", GROW), 64);
 	struct ht_chain c = {.origin = b,
 		.size_class = (uint16_t)ht_size_class(2 << 20),
@@ -151,24 +116,11 @@ Test(advise, vec_regrowth_of_one_that_lives)
 Test(advise, without_names)
 {
 	struct fixture f;
-	struct synth *s = &f.synth;
-	static const uint64_t offsets[] = {0x100, 0x200};
+	struct synth *s = synth_init(&f.synth);
 
-	synth_init(s);
-	uint32_t module = synth_module(s, "/opt/bundler.node");
-	for (int i = 0; i < 2; i++) {
-		char name[64];
-		snprintf(name, sizeof(name), "bundler.node+0x%llx", (unsigned long long)offsets[i]);
-		synth_frame(s, module, offsets[i], name, NULL, 0);
-		struct ht_location *l = synth_at(s, HT_SEC_LOCATIONS, (uint32_t)i);
-		struct ht_frame *frame = synth_at(s, HT_SEC_FRAMES, l->first_frame);
-		((struct ht_function *)synth_at(s, HT_SEC_FUNCTIONS, frame->function))->flags |=
-			HT_FUNCTION_UNNAMED;
-		uint32_t b = synth_bucket(s, synth_site(s, 0, module, offsets[i]), 64);
-		synth_alloc(s, b, 0, 2000, 64);
-		if (i)
-			add_chain(s, b, 128, 2000, 2000, 2000 * 64);
-	}
+	synth_hold(s, synth_unnamed(s, "/opt/bundler.node", 0x100), 2000, 64);
+	uint32_t b = synth_hold(s, synth_unnamed(s, "/opt/bundler.node", 0x200), 2000, 64);
+	synth_chain(s, b, 128, 2000, 2000, 2000 * 64);
 	fixture_load(&f, NULL);
 	cr_assert_eq(f.evidence.n_groups, 2);
 	cr_assert_eq(f.findings.n, 1);
@@ -202,18 +154,17 @@ Test(evidence, containers_by_names)
 		{"alloc::alloc::exchange_malloc", CONTAINER_OTHER, ""},
 	};
 	struct fixture f;
-	struct synth *s = &f.synth;
+	struct synth *s = synth_init(&f.synth);
 	char blame[32];
 
-	synth_init(s);
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
 		snprintf(blame, sizeof(blame), "app::f%zu", i);
-		synth_alloc(s, synth_bucket(s, STACK(s, blame, cases[i].method), 48), 0, i + 1, 48);
+		synth_hold(s, STACK(s, blame, cases[i].method), i + 1, 48);
 	}
 	fixture_load(&f, NULL);
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
 		snprintf(blame, sizeof(blame), "app::f%zu", i);
-		const struct group *g = group_of(&f, blame);
+		const struct group *g = fixture_group(&f, blame);
 		cr_assert_eq(g->container, cases[i].container, "%s is %s", cases[i].method,
 			container_name(g->container));
 		cr_assert_str_eq(g->element, cases[i].element, "%s", cases[i].method);
@@ -226,9 +177,8 @@ Test(evidence, containers_by_names)
 Test(evidence, a_group_is_a_statement)
 {
 	struct fixture f;
-	struct synth *s = &f.synth;
+	struct synth *s = synth_init(&f.synth);
 
-	synth_init(s);
 	uint32_t m = synth_module(s, "/usr/bin/app"), site[4];
 	synth_frame(s, m, 0x10, "app::one", "app.rs", 5);
 	synth_frame(s, m, 0x20, "app::other", "app.rs", 6);
@@ -240,7 +190,7 @@ Test(evidence, a_group_is_a_statement)
 		uint32_t up = synth_site(s, 0, m, i == 3 ? 0x20 : 0x10);
 		up = synth_site(s, up, m, i == 0 ? 0x100 : i == 1 ? 0x200 : 0x300);
 		site[i] = synth_site(s, up, m, 0x400);
-		synth_alloc(s, synth_bucket(s, site[i], 64u << i), 0, 10, 64u << i);
+		synth_hold(s, site[i], 10, 64u << i);
 	}
 	fixture_load(&f, NULL);
 	cr_assert_eq(f.evidence.n_groups, 2);
@@ -261,20 +211,19 @@ Test(evidence, a_group_is_a_statement)
 Test(evidence, clones_are_told_apart)
 {
 	struct fixture f;
-	struct synth *s = &f.synth;
+	struct synth *s = synth_init(&f.synth);
 
-	synth_init(s);
 	uint32_t clone = STACK(s, "app::copies", "<app::Tree as core::clone::Clone>::clone",
 		"<alloc::vec::Vec<app::Leaf> as core::clone::Clone>::clone");
 	uint32_t plain = STACK(s, "app::makes", "<alloc::vec::Vec<app::Leaf>>::with_capacity");
-	synth_alloc(s, synth_bucket(s, clone, 48), 0, 7, 48);
-	synth_alloc(s, synth_bucket(s, plain, 48), 0, 1, 48);
+	synth_hold(s, clone, 7, 48);
+	synth_hold(s, plain, 1, 48);
 	fixture_load(&f, NULL);
-	const struct group *g = group_of(&f, "<app::Tree as core::clone::Clone>::clone");
+	const struct group *g = fixture_group(&f, "<app::Tree as core::clone::Clone>::clone");
 	cr_assert_str_eq(
 		f.profile.functions[g->clone].name, "<app::Tree as core::clone::Clone>::clone");
 	cr_assert_str_eq(f.profile.functions[g->caller].name, "app::copies");
-	cr_assert_eq(group_of(&f, "app::makes")->clone, PROFILE_NONE);
+	cr_assert_eq(fixture_group(&f, "app::makes")->clone, PROFILE_NONE);
 	fixture_release(&f);
 }
 
@@ -282,19 +231,16 @@ Test(evidence, clones_are_told_apart)
 
 static void catalog_refuses(const char *toml, const char *says)
 {
-	char path[] = "/tmp/catalog-XXXXXX", want[256];
+	char *path = fixture_file(toml), want[256];
 	struct catalog c;
 	struct error e = {""};
-	int fd = mkstemp(path);
 
-	cr_assert_geq(fd, 0);
-	cr_assert_eq(write(fd, toml, strlen(toml)), (ssize_t)strlen(toml));
-	close(fd);
 	int ret = catalog_init(&c, path, &e);
 	unlink(path);
 	cr_assert_eq(ret, -1, "accepted: %s", toml);
 	snprintf(want, sizeof(want), "%s:%s", path, says);
 	cr_assert_eq(strncmp(e.text, want, strlen(want)), 0, "'%s' instead of '%s'", e.text, want);
+	free(path);
 }
 
 Test(catalog, errors_name_file_and_line)
@@ -318,16 +264,14 @@ Test(catalog, a_users_file_goes_over_the_built_in)
 		"[plumbing]\ncrates = [\"mine\"]\n[pattern.vec-regrowth.limits]\nmin_grows = 7\n"
 		"[[place]]\nfunction = \"a\"\nname = \"first\"\n[[place]]\nfunction = \"b\"\nname "
 		"= \"second\"\n";
-	char path[] = "/tmp/catalog-XXXXXX";
+	char *path = fixture_file(toml);
 	struct catalog c, plain;
 	struct error e = {""};
-	int fd = mkstemp(path);
 
-	cr_assert_eq(write(fd, toml, strlen(toml)), (ssize_t)strlen(toml));
-	close(fd);
 	cr_assert_eq(catalog_init(&c, path, &e), 0, "%s", e.text);
 	cr_assert_eq(catalog_init(&plain, NULL, &e), 0, "%s", e.text);
 	unlink(path);
+	free(path);
 	cr_assert_eq(c.n_plumbing, plain.n_plumbing + 1);
 	cr_assert_str_eq(c.plumbing[c.n_plumbing - 1], "mine");
 	cr_assert_null(c.plumbing[c.n_plumbing]);

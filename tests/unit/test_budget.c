@@ -7,55 +7,22 @@
 #include <unistd.h>
 
 #include "../../analyzer/budget.h"
-#include "synth.h"
-
-struct fixture {
-	struct synth synth;
-	struct tally tally;
-	struct profile profile;
-	struct evidence evidence;
-	struct catalog catalog;
-};
-
-static char *write_file(const char *text)
-{
-	char *path = strdup("/tmp/heaptally-budget.XXXXXX");
-	int fd = mkstemp(path);
-
-	cr_assert_geq(fd, 0);
-	cr_assert_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
-	close(fd);
-	return path;
-}
+#include "fixture.h"
 
 /* Live at the peak: 100 x 400 B of app and 50 x 100 B of lib, 45,000 B; over the run also 50 x 8 B, temporary. */
-static void fixture_init(struct fixture *f)
+static void load_small(struct fixture *f)
 {
-	struct error e;
+	struct synth *s = synth_init(&f->synth);
 
-	synth_init(&f->synth);
-	synth_thread(&f->synth, "main");
-	uint32_t app = synth_call(&f->synth, 0, "app::Main::run");
-	uint32_t lib = synth_call(&f->synth, app, "lib::Table::fill");
-	uint32_t b = synth_bucket(&f->synth, lib, 8);
-	synth_alloc(&f->synth, b, 0, 50, 8);
-	synth_free(&f->synth, b, 0, 50, 8);
-	synth_counters(&f->synth, b, 0)->temporary = 50;
-	synth_alloc(&f->synth, synth_bucket(&f->synth, app, 400), 0, 100, 400);
-	synth_alloc(&f->synth, synth_bucket(&f->synth, lib, 100), 0, 50, 100);
-	synth_tally(&f->synth, &f->tally);
-	cr_assert_eq(catalog_init(&f->catalog, NULL, &e), 0, "%s", e.text);
-	cr_assert_eq(profile_init(&f->profile, &f->tally, f->catalog.plumbing, &e), 0);
-	cr_assert_eq(evidence_init(&f->evidence, &f->profile, &e), 0);
-}
-
-static void fixture_release(struct fixture *f)
-{
-	evidence_release(&f->evidence);
-	profile_release(&f->profile);
-	catalog_release(&f->catalog);
-	tally_release(&f->tally);
-	synth_release(&f->synth);
+	synth_thread(s, "main");
+	uint32_t app = synth_call(s, 0, "app::Main::run");
+	uint32_t lib = synth_call(s, app, "lib::Table::fill");
+	uint32_t b = synth_hold(s, lib, 50, 8);
+	synth_free(s, b, 0, 50, 8);
+	synth_counters(s, b, 0)->temporary = 50;
+	synth_hold(s, app, 100, 400);
+	synth_hold(s, lib, 50, 100);
+	fixture_read(f, NULL);
 }
 
 /* The one limit of a budget: its value, what it allows, and whether it is exceeded. */
@@ -65,7 +32,7 @@ static void verdict(
 	struct budget_result r;
 	struct budget b;
 	struct error e;
-	char *path = write_file(text);
+	char *path = fixture_file(text);
 
 	cr_assert_eq(budget_read(&b, path, &e), 0, "%s: %s", text, e.text);
 	cr_assert_eq(b.n_limits, 1, "%s: %u limits", text, b.n_limits);
@@ -83,7 +50,7 @@ Test(budget, verdicts)
 {
 	struct fixture f;
 
-	fixture_init(&f);
+	load_small(&f);
 	verdict(&f, "[limits]\npeak = 45000\n", 45000, 45000, false);
 	verdict(&f, "[limits]\npeak = 44999\n", 45000, 44999, true);
 	verdict(&f, "[limits]\npeak = \"45 kB\"\n", 45000, 45000, false);
@@ -109,10 +76,8 @@ Test(budget, verdicts)
 Test(budget, categories_and_phases)
 {
 	struct fixture f;
-	struct error e;
+	struct synth *s = synth_init(&f.synth);
 
-	synth_init(&f.synth);
-	struct synth *s = &f.synth;
 	synth_thread(s, "main");
 	uint32_t insert = synth_call(s, synth_call(s, 0, "app::export"),
 		"<alloc::collections::btree::map::BTreeMap<swc_atoms::Atom, "
@@ -128,10 +93,7 @@ Test(budget, categories_and_phases)
 	end->peak_bytes = 17000; /* since the mark before: 15,000 and 20 x 100 */
 	synth_alloc(s, node, 0, 2, 1500);
 	synth_mark(s, "done", "", 400);
-	synth_tally(s, &f.tally);
-	cr_assert_eq(catalog_init(&f.catalog, NULL, &e), 0, "%s", e.text);
-	cr_assert_eq(profile_init(&f.profile, &f.tally, f.catalog.plumbing, &e), 0);
-	cr_assert_eq(evidence_init(&f.evidence, &f.profile, &e), 0);
+	fixture_read(&f, NULL);
 
 	verdict(&f, "[category.\"export info\"]\npeak = 18000\n", 18000, 18000, false);
 	verdict(&f, "[category.\"export info\"]\npeak = \"17.9 kB\"\n", 18000, 17900, true);
@@ -150,7 +112,7 @@ Test(budget, baseline_of_the_usual_three)
 {
 	struct budget b;
 	struct error e;
-	char *path = write_file(
+	char *path = fixture_file(
 		"[baseline]\ntally = \"old.tally\"\ntolerance = 5\npeak = 10\nleaked = 1\n");
 
 	cr_assert_eq(budget_read(&b, path, &e), 0, "%s", e.text);
@@ -174,9 +136,9 @@ Test(budget, modules_from_the_marks)
 	struct budget_result r;
 	struct budget b;
 	struct error e;
-	char *path = write_file("[per-module]\npeak = 8999\n");
+	char *path = fixture_file("[per-module]\npeak = 8999\n");
 
-	fixture_init(&f);
+	load_small(&f);
 	cr_assert_eq(budget_read(&b, path, &e), 0);
 	cr_expect_eq(budget_check(&r, &b, &f.evidence, NULL, &f.catalog, &e), -1);
 	cr_expect_not_null(strstr(e.text, ":2: how many modules?"), "%s", e.text);
@@ -196,7 +158,7 @@ static void refused(struct fixture *f, const char *text, const char *wanted)
 	struct budget_result r[8];
 	struct budget b;
 	struct error e = {""};
-	char *path = write_file(text), full[256];
+	char *path = fixture_file(text), full[256];
 
 	if (!budget_read(&b, path, &e)) {
 		cr_expect_eq(budget_check(r, &b, &f->evidence, &f->profile, &f->catalog, &e), -1,
@@ -214,7 +176,7 @@ Test(budget, wrong_files_name_line_and_reason)
 {
 	struct fixture f;
 
-	fixture_init(&f);
+	load_small(&f);
 	refused(&f, "[limits]\npeak = 1\n\npeek = 5\n",
 		"4: no limit 'peek' in [limits]; there are peak, bytes");
 	refused(&f, "\n\n[limitz]\npeak = 1\n", "3: no table 'limitz'");

@@ -30,7 +30,7 @@ static void pair_init(struct pair *p)
 		synth_init(&p->synth[s]);
 		synth_thread(&p->synth[s], "main");
 		uint32_t site = synth_call(&p->synth[s], 0, "base::hold");
-		synth_alloc(&p->synth[s], synth_bucket(&p->synth[s], site, 1000), 0, 1000, 1000);
+		synth_hold(&p->synth[s], site, 1000, 1000);
 	}
 }
 
@@ -57,33 +57,25 @@ static void pair_release(struct pair *p)
 
 static void hold(struct pair *p, int side, const char *function, uint64_t n, uint64_t bytes)
 {
-	uint32_t site = synth_call(&p->synth[side], 0, function);
+	struct synth *s = &p->synth[side];
 
-	synth_alloc(&p->synth[side], synth_bucket(&p->synth[side], site, bytes), 0, n, bytes);
+	synth_hold(s, synth_call(s, 0, function), n, bytes);
+}
+
+/* Blocks of one size: so many before, so many after. */
+static void change(
+	struct pair *p, const char *function, uint64_t before, uint64_t after, uint64_t bytes)
+{
+	hold(p, BEFORE, function, before, bytes);
+	hold(p, AFTER, function, after, bytes);
 }
 
 /* A call-site without a name in a module of its own. */
 static void hold_at(struct pair *p, int side, uint64_t offset, uint64_t n, uint64_t bytes)
 {
 	struct synth *s = &p->synth[side];
-	uint32_t module = 0;
-	char name[64];
 
-	for (uint32_t m = 1; m < s->tables[HT_SEC_MODULES].n; m++) {
-		const struct ht_module *hm = synth_at(s, HT_SEC_MODULES, m);
-		if (!strcmp((char *)synth_at(s, HT_SEC_STRINGS, hm->path), "/app/binding.node"))
-			module = m;
-	}
-	if (!module)
-		module = synth_module(s, "/app/binding.node");
-	snprintf(name, sizeof(name), "binding.node+0x%lx", (unsigned long)offset);
-	uint32_t n_functions = (uint32_t)s->tables[HT_SEC_FUNCTIONS].n;
-	synth_frame(s, module, offset, name, NULL, 0);
-	for (uint32_t f = n_functions; f < s->tables[HT_SEC_FUNCTIONS].n; f++)
-		((struct ht_function *)synth_at(s, HT_SEC_FUNCTIONS, f))->flags |=
-			HT_FUNCTION_UNNAMED;
-	uint32_t site = synth_site(s, 0, module, offset);
-	synth_alloc(s, synth_bucket(s, site, bytes), 0, n, bytes);
+	synth_hold(s, synth_unnamed(s, "/app/binding.node", offset), n, bytes);
 }
 
 static void name_is(const char *name, enum diff_name level, const char *wanted)
@@ -152,10 +144,8 @@ Test(diff, grew_shrank_appeared_vanished)
 	struct pair p;
 
 	pair_init(&p);
-	hold(&p, BEFORE, "app::grows", 1000, 100);
-	hold(&p, AFTER, "app::grows", 3000, 100);
-	hold(&p, BEFORE, "app::shrinks", 5000, 80);
-	hold(&p, AFTER, "app::shrinks", 1000, 80);
+	change(&p, "app::grows", 1000, 3000, 100);
+	change(&p, "app::shrinks", 5000, 1000, 80);
 	hold(&p, AFTER, "app::appears", 500, 500);
 	hold(&p, BEFORE, "app::vanishes", 100, 1500);
 	pair_diff(&p, METRIC_PEAK, 1);
@@ -234,18 +224,15 @@ Test(diff, noise_is_set_apart)
 
 	pair_init(&p);
 	/* 1,000 against 1,040 blocks of 100 B: 4,000 of 1.1 MB at the peak, below 0.8% */
-	hold(&p, BEFORE, "app::splits", 1000, 100);
-	hold(&p, AFTER, "app::splits", 1040, 100);
+	change(&p, "app::splits", 1000, 1040, 100);
 	/* a table that doubles: 4 blocks of 16,384 B against 6 */
-	hold(&p, BEFORE, "app::table", 4, 16384);
-	hold(&p, AFTER, "app::table", 6, 16384);
+	change(&p, "app::table", 4, 6, 16384);
 	pair_diff(&p, METRIC_PEAK, 1);
 	cr_expect_eq(p.diff.n_rows, 0);
 	cr_expect_eq(p.diff.below_after.peak_bytes - p.diff.below_before.peak_bytes, 4000 + 32768);
 	pair_release(&p);
 	pair_init(&p);
-	hold(&p, BEFORE, "app::splits", 1000, 100);
-	hold(&p, AFTER, "app::splits", 1040, 100);
+	change(&p, "app::splits", 1000, 1040, 100);
 	pair_diff(&p, METRIC_PEAK, 0);
 	cr_expect_eq(p.diff.n_rows, 1);
 	pair_release(&p);
@@ -380,8 +367,7 @@ Test(diff, names_on_one_side_only)
 		char name[32];
 		snprintf(name, sizeof(name), "app::f%u", i);
 		synth_frame(s, module, 0x100 + i, name, NULL, 0);
-		uint32_t b = synth_bucket(s, synth_site(s, 0, module, 0x100 + i), 32 + 8 * i);
-		synth_alloc(s, b, 0, 500, 32 + 8 * i);
+		synth_hold(s, synth_site(s, 0, module, 0x100 + i), 500, 32 + 8 * i);
 		hold_at(&p, AFTER, 0x4000 + 64 * i, 500, 32 + 8 * i);
 	}
 	pair_diff(&p, DIFF_BY_ANY, 1);

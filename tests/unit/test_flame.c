@@ -11,7 +11,7 @@
 
 #include "../../analyzer/views/folded.h"
 #include "../../analyzer/views/svg.h"
-#include "../../analyzer/views/utf8.h"
+#include "../../analyzer/utf8.h"
 
 /* As svg.c and flame.js agree on: depth, function, five metrics. */
 #define FRAME_FIELDS 7

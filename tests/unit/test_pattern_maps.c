@@ -21,18 +21,6 @@ static uint32_t insert(struct synth *s, const char *blame)
 	return STACK(s, "app::main", blame, "<" MAP ">::insert", REHASH);
 }
 
-/* A site without a name, whose allocator is told the alignment. */
-static uint32_t unnamed(struct synth *s, uint64_t offset)
-{
-	char name[64];
-	uint32_t module = synth_module(s, "/opt/bundler.node"), n = s->tables[HT_SEC_FUNCTIONS].n;
-
-	snprintf(name, sizeof(name), "bundler.node+0x%llx", (unsigned long long)offset);
-	synth_frame(s, module, offset, name, NULL, 0);
-	((struct ht_function *)synth_at(s, HT_SEC_FUNCTIONS, n))->flags |= HT_FUNCTION_UNNAMED;
-	return synth_site(s, 0, module, offset);
-}
-
 static uint32_t bucket(struct synth *s, uint32_t site, uint64_t bytes, uint8_t align)
 {
 	struct ht_bucket b = {
@@ -55,12 +43,6 @@ static void grow(struct synth *s, uint32_t site, uint8_t align, uint32_t count,
 				synth_free(s, bucket(s, site, sizes[k - 1], align), 0, 1,
 					sizes[k - 1]);
 		}
-}
-
-static void none(const struct fixture *f)
-{
-	cr_assert_eq(f->findings.n, 0, "%s",
-		f->findings.n ? f->profile.functions[f->findings.rows[0]->group->blame].name : "");
 }
 
 /* Entries of 24 bytes: 4 buckets take 96 + 4 + 16, 8 take 192 + 8 + 16, then 384 + 16 + 16 and 768 + 32 + 16. */
@@ -131,8 +113,8 @@ Test(map_regrowth, without_names)
 	struct fixture f;
 
 	synth_init(&f.synth);
-	grow(&f.synth, unnamed(&f.synth, 0x100), 5, 500, of_24, 4);
-	grow(&f.synth, unnamed(&f.synth, 0x200), 4, 500, of_24, 4);
+	grow(&f.synth, synth_unnamed(&f.synth, "/opt/bundler.node", 0x100), 5, 500, of_24, 4);
+	grow(&f.synth, synth_unnamed(&f.synth, "/opt/bundler.node", 0x200), 4, 500, of_24, 4);
 	fixture_load(&f, "map-regrowth");
 	cr_assert_eq(f.findings.n, 1);
 	const struct finding *x = f.findings.rows[0];
@@ -148,13 +130,11 @@ Test(map_regrowth, decoys)
 	static const uint64_t made[] = {2000, 1500, 1000};
 	static const uint64_t other[] = {116, 232, 416};
 	struct fixture f;
-	struct synth *s = &f.synth;
+	struct synth *s = synth_init(&f.synth);
 
-	synth_init(s);
 	/* reserved before they are filled: none of them is freed for a larger one */
 	for (int i = 0; i < 3; i++) {
-		synth_alloc(s, synth_bucket(s, insert(s, "app::reserves"), of_24[i]), 0, made[i],
-			of_24[i]);
+		synth_hold(s, insert(s, "app::reserves"), made[i], of_24[i]);
 		/* made at their sizes, one at a time: each is gone before the next */
 		uint32_t with = synth_bucket(s,
 			STACK(s, "app::with", "<" MAP ">::with_capacity_and_hasher",
@@ -165,8 +145,7 @@ Test(map_regrowth, decoys)
 			synth_free(s, with, 0, 1, of_24[i]);
 		}
 		/* sizes of no table: 232 has no such rest by 16 as 8 buckets of any T leave */
-		synth_alloc(s, synth_bucket(s, insert(s, "app::other"), other[i]), 0, made[i],
-			other[i]);
+		synth_hold(s, insert(s, "app::other"), made[i], other[i]);
 		synth_free(s, synth_bucket(s, insert(s, "app::other"), other[i]), 0, made[i],
 			other[i]);
 	}
@@ -175,20 +154,19 @@ Test(map_regrowth, decoys)
 	grow(s, insert(s, "app::mostly_small"), 0, 8500, of_24, 1);
 	grow(s, insert(s, "app::mostly_small"), 0, 1500, of_24, 2);
 	fixture_load(&f, "map-regrowth");
-	none(&f);
+	fixture_none(&f);
 	fixture_release(&f);
 }
 
 Test(map_per_object, by_hand)
 {
 	struct fixture f;
-	struct synth *s = &f.synth;
+	struct synth *s = synth_init(&f.synth);
 
-	synth_init(s);
 	uint32_t made =
 		STACK(s, "app::new_module", "<" DASH ">::with_capacity_and_hasher_and_shard_amount",
 			"<alloc::vec::Vec<lock_api::RwLock<" TABLE ">>>::with_capacity");
-	synth_alloc(s, synth_bucket(s, made, 640), 0, 1500, 640); /* 16 of 40 bytes */
+	synth_hold(s, made, 1500, 640); /* 16 of 40 bytes */
 	fixture_load(&f, "map-per-object");
 	const struct finding *x = fixture_only(&f, "app::new_module");
 	cr_assert_eq(fixture_figure(x, "maps"), 1500);
@@ -203,32 +181,31 @@ Test(map_per_object, by_hand)
 Test(map_per_object, decoys)
 {
 	struct fixture f;
-	struct synth *s = &f.synth;
+	struct synth *s = synth_init(&f.synth);
 
-	synth_init(s);
 #define NEW(blame) STACK(s, blame, "<" DASH ">::with_capacity_and_hasher_and_shard_amount")
-	synth_alloc(s, synth_bucket(s, NEW("app::few"), 640), 0, 999, 640);
-	synth_alloc(s, synth_bucket(s, NEW("app::no_power_of_two"), 600), 0, 1500, 600);
+	synth_hold(s, NEW("app::few"), 999, 640);
+	synth_hold(s, NEW("app::no_power_of_two"), 1500, 600);
 	/* what is put in: a table of 4 entries of 15 bytes, 84 in all */
-	synth_alloc(s, synth_bucket(s, STACK(s, "app::puts", "<" DASH ">::insert", REHASH), 640), 0,
-		1500, 640);
+	synth_hold(s, STACK(s, "app::puts", "<" DASH ">::insert", REHASH), 1500, 640);
 	/* without names: cache lines, but gone at once; and lasting, but no cache lines */
-	uint32_t task = bucket(s, unnamed(s, 0x100), 2048, 8);
+	uint32_t task = bucket(s, synth_unnamed(s, "/opt/bundler.node", 0x100), 2048, 8);
 	synth_alloc(s, task, 0, 1500, 2048);
 	synth_free(s, task, 0, 1500, 2048);
-	synth_alloc(s, bucket(s, unnamed(s, 0x200), 2048, 4), 0, 2000, 2048);
+	synth_alloc(
+		s, bucket(s, synth_unnamed(s, "/opt/bundler.node", 0x200), 2048, 4), 0, 2000, 2048);
 	fixture_load(&f, "map-per-object");
-	none(&f);
+	fixture_none(&f);
 	fixture_release(&f);
 }
 
 Test(map_per_object, without_names)
 {
 	struct fixture f;
-	struct synth *s = &f.synth;
+	struct synth *s = synth_init(&f.synth);
 
-	synth_init(s);
-	synth_alloc(s, bucket(s, unnamed(s, 0x100), 2048, 8), 0, 1500, 2048);
+	synth_alloc(
+		s, bucket(s, synth_unnamed(s, "/opt/bundler.node", 0x100), 2048, 8), 0, 1500, 2048);
 	fixture_load(&f, "map-per-object");
 	cr_assert_eq(f.findings.n, 1);
 	cr_assert_eq(fixture_figure(f.findings.rows[0], "shards"), 16); /* of 128 bytes */
@@ -236,27 +213,16 @@ Test(map_per_object, without_names)
 	fixture_release(&f);
 }
 
-static void add_chains(struct synth *s, uint32_t origin, uint64_t bytes, uint64_t ended)
-{
-	struct ht_chain c = {.origin = origin,
-		.size_class = (uint16_t)ht_size_class(bytes),
-		.ended = ended,
-		.regrows = ended};
-
-	synth_add(s, HT_SEC_CHAINS, &c);
-}
-
 /* 20,000 Vecs of 1,024 bytes, of which 10 needed more: ln 2,000 = 7.601, 134.7 bytes in the mean. */
 Test(map_per_object, reserved_by_hand)
 {
 	struct fixture f;
-	struct synth *s = &f.synth;
+	struct synth *s = synth_init(&f.synth);
 
-	synth_init(s);
-	uint32_t b = synth_bucket(
-		s, STACK(s, "app::new_module", "<alloc::vec::Vec<app::Dep>>::with_capacity"), 1024);
-	synth_alloc(s, b, 0, 20000, 1024);
-	add_chains(s, b, 2048, 10);
+	uint32_t b = synth_hold(s,
+		STACK(s, "app::new_module", "<alloc::vec::Vec<app::Dep>>::with_capacity"), 20000,
+		1024);
+	synth_chain(s, b, 2048, 10, 10, 0);
 	fixture_load(&f, "map-per-object");
 	const struct finding *x = fixture_only(&f, "app::new_module");
 	cr_assert_str_eq(x->fix, "reserved");
@@ -281,27 +247,24 @@ Test(map_per_object, reserved_decoys)
 		{"app::watched", 1024, 10, 1 << 20},
 	};
 	struct fixture f;
-	struct synth *s = &f.synth;
+	struct synth *s = synth_init(&f.synth);
 
-	synth_init(s);
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
-		uint32_t b = synth_bucket(s,
+		uint32_t b = synth_hold(s,
 			STACK(s, cases[i].blame, "<alloc::vec::Vec<app::Dep>>::with_capacity"),
-			cases[i].bytes);
-		synth_alloc(s, b, 0, 20000, cases[i].bytes);
+			20000, cases[i].bytes);
 		synth_counters(s, b, 0)->filled_bytes = cases[i].filled_bytes;
 		if (cases[i].grown)
-			add_chains(s, b, 2 * cases[i].bytes, cases[i].grown);
+			synth_chain(s, b, 2 * cases[i].bytes, cases[i].grown, cases[i].grown, 0);
 	}
 	/* not reserved: the first growth from empty, 4 elements */
-	uint32_t first = synth_bucket(s,
+	uint32_t first = synth_hold(s,
 		STACK(s, "app::pushes", "<alloc::raw_vec::RawVec<app::Dep>>::grow_one",
 			"alloc::raw_vec::RawVecInner::finish_grow"),
-		1024);
-	synth_alloc(s, first, 0, 20000, 1024);
-	add_chains(s, first, 2048, 10);
+		20000, 1024);
+	synth_chain(s, first, 2048, 10, 10, 0);
 	fixture_load(&f, "map-per-object");
-	none(&f);
+	fixture_none(&f);
 	fixture_release(&f);
 }
 
@@ -357,12 +320,11 @@ Test(tiny_map, large_entries_go_to_a_vec)
 Test(tiny_map, trees_by_hand)
 {
 	struct fixture f;
-	struct synth *s = &f.synth;
+	struct synth *s = synth_init(&f.synth);
 
-	synth_init(s);
 	uint32_t site = STACK(s, "app::add_export", "<" TREE ">::insert");
-	synth_alloc(s, synth_bucket(s, site, 1512), 0, 3000, 1512);
-	synth_alloc(s, synth_bucket(s, site, 1608), 0, 5, 1608);
+	synth_hold(s, site, 3000, 1512);
+	synth_hold(s, site, 5, 1608);
 	fixture_load(&f, "tiny-map");
 	const struct finding *x = fixture_only(&f, "app::add_export");
 	cr_assert_eq(fixture_figure(x, "maps"), 2940);
@@ -375,18 +337,94 @@ Test(tiny_map, trees_by_hand)
 	fixture_release(&f);
 }
 
+/* Blocks of one size from a place without a name; 8-byte alignment, as an adopted allocator is told. */
+static void nodes(struct synth *s, uint64_t offset, uint32_t count, uint64_t bytes, uint8_t align)
+{
+	synth_alloc(s, bucket(s, synth_unnamed(s, "/opt/bundler.node", offset), bytes, align), 0,
+		count, bytes);
+}
+
+/*
+ * The trees of trees_by_hand, but without names: leaves come from two places, inner nodes from two more nearby. Of 3,000
+ * leaves 60 may belong to the 5 inner nodes.
+ */
+Test(tiny_map, trees_without_names)
+{
+	struct fixture f;
+	struct synth *s = synth_init(&f.synth);
+
+	nodes(s, 0x1000, 2600, 1512, 4);
+	nodes(s, 0x1800, 400, 1512, 4);
+	nodes(s, 0x1900, 2, 1608, 4);
+	nodes(s, 0x1f00, 3, 1608, 4);
+	/* as large and far away, or not of 8-byte alignment: none of theirs */
+	nodes(s, 0x9000, 500, 1512, 4);
+	nodes(s, 0x1400, 500, 1512, 5);
+	fixture_load(&f, "tiny-map");
+	cr_assert_eq(f.findings.n, 1);
+	const struct finding *x = f.findings.rows[0];
+	cr_assert_eq(x->group->address, 0x1000);
+	cr_assert_eq(x->n_more, 3);
+	cr_assert_eq(fixture_figure(x, "maps"), 2940);
+	cr_assert_eq(fixture_figure(x, "outgrown"), 5);
+	cr_assert_eq(fixture_figure(x, "entry_bytes"), 136);
+	cr_assert_float_eq((double)x->saving.peak_bytes, 2940 * (1512 - 309.1), 500);
+	cr_assert_str_eq(x->fix, "tree");
+	cr_assert_eq(x->confidence, CONFIDENCE_LOW);
+	cr_assert_not_null(x->naming);
+	fixture_release(&f);
+}
+
+/* Two structs, 96 bytes apart in size: each pair lacks one thing that leaves and inner nodes have. */
+Test(tiny_map, no_trees_without_names)
+{
+	struct fixture f;
+	struct synth *s = synth_init(&f.synth);
+	uint32_t grown, size;
+
+	/* apart in code */
+	nodes(s, 0x10000, 3000, 1512, 4);
+	nodes(s, 0x11800, 5, 1608, 4);
+	/* more than one for two */
+	nodes(s, 0x20000, 3000, 1512, 4);
+	nodes(s, 0x20100, 1501, 1608, 4);
+	/* the larger one first */
+	nodes(s, 0x30100, 5, 1608, 4);
+	nodes(s, 0x30000, 3000, 1512, 4);
+	((struct ht_bucket *)synth_at(s, HT_SEC_BUCKETS,
+		 bucket(s, synth_unnamed(s, "/opt/bundler.node", 0x30000), 1512, 4)))
+		->first_ticks = 1000;
+	/* 32 bytes: a leaf has 24 or 40, with entries of 1 or 2 bytes */
+	nodes(s, 0x40000, 30000, 32, 4);
+	nodes(s, 0x40100, 5, 128, 4);
+	/* of two sizes from one place */
+	nodes(s, 0x50000, 3000, 1512, 4);
+	nodes(s, 0x50000, 3, 1520, 4);
+	nodes(s, 0x50100, 5, 1608, 4);
+	/* a buffer that grows */
+	nodes(s, 0x60000, 3000, 1512, 4);
+	grown = bucket(s, synth_unnamed(s, "/opt/bundler.node", 0x60000), 1512, 4);
+	size = bucket(s, synth_unnamed(s, "/opt/bundler.node", 0x60800), 3024, 4);
+	synth_realloc(s, grown, size, 0, 1512, 3024);
+	nodes(s, 0x60100, 5, 1608, 4);
+	/* alone */
+	nodes(s, 0x70000, 3000, 1512, 4);
+	fixture_load(&f, "tiny-map");
+	fixture_none(&f);
+	fixture_release(&f);
+}
+
 Test(tiny_map, decoys)
 {
 	struct fixture f;
-	struct synth *s = &f.synth;
+	struct synth *s = synth_init(&f.synth);
 
-	synth_init(s);
 	/* a quarter grows */
 	grow(s, insert(s, "app::grows"), 0, 3000, of_24, 1);
 	grow(s, insert(s, "app::grows"), 0, 1000, of_24, 2);
 	/* made with room for 7; too few; gone before the peak */
-	synth_alloc(s, synth_bucket(s, insert(s, "app::seven"), 216), 0, 4000, 216);
-	synth_alloc(s, synth_bucket(s, insert(s, "app::few"), 116), 0, 999, 116);
+	synth_hold(s, insert(s, "app::seven"), 4000, 216);
+	synth_hold(s, insert(s, "app::few"), 999, 116);
 	uint32_t gone = synth_bucket(s, insert(s, "app::gone"), 116);
 	for (int i = 0; i < 4000; i++) {
 		synth_alloc(s, gone, 0, 1, 116);
@@ -394,10 +432,10 @@ Test(tiny_map, decoys)
 	}
 	/* one large tree: 4,000 leaves under 600 inner nodes */
 	uint32_t site = STACK(s, "app::index", "<" TREE ">::insert");
-	synth_alloc(s, synth_bucket(s, site, 1512), 0, 4000, 1512);
-	synth_alloc(s, synth_bucket(s, site, 1608), 0, 600, 1608);
+	synth_hold(s, site, 4000, 1512);
+	synth_hold(s, site, 600, 1608);
 	fixture_load(&f, "tiny-map");
-	none(&f);
+	fixture_none(&f);
 	fixture_release(&f);
 }
 
@@ -473,11 +511,10 @@ Test(churn, buffers_for_each_object)
 Test(churn, decoys)
 {
 	struct fixture f;
-	struct synth *s = &f.synth;
+	struct synth *s = synth_init(&f.synth);
 
-	synth_init(s);
 	/* kept; too few; mostly kept for a while; alive too long; clones; not Rust; arrived by realloc */
-	synth_alloc(s, synth_bucket(s, STACK(s, "app::keeps", VEC), 256), 0, 30000, 256);
+	synth_hold(s, STACK(s, "app::keeps", VEC), 30000, 256);
 	rebuild(s, STACK(s, "app::few", VEC), 4999, 1024, 4999, 300);
 	rebuild(s, STACK(s, "app::some", "alloc::alloc::exchange_malloc"), 60000, 64, 29000, 300);
 	rebuild(s, STACK(s, "app::lasts", VEC), 6000, 1024, 0, 2000000);
@@ -494,6 +531,6 @@ Test(churn, decoys)
 	}
 	synth_counters(s, to, 0)->temporary = 30000;
 	fixture_load(&f, "churn");
-	none(&f);
+	fixture_none(&f);
 	fixture_release(&f);
 }

@@ -169,7 +169,7 @@ Test(phases, nothing_known)
 	struct phases ph;
 
 	synth_init(&s);
-	synth_alloc(&s, synth_bucket(&s, synth_call(&s, 0, "main"), 8), 0, 1, 8);
+	synth_hold(&s, synth_call(&s, 0, "main"), 1, 8);
 	open_all(&s, &t, &p, &ph);
 	cr_assert_eq(ph.n, 1);
 	cr_assert_eq(ph.all[0].alloc_bytes, 8);
@@ -251,7 +251,7 @@ Test(phases, findings_of_one)
 	synth_mark(&s, "seal", "", 200);
 	synth_alloc(&s, vec, 0, 400, 64);
 	synth_mark(&s, "emit", "", 300);
-	synth_alloc(&s, synth_bucket(&s, synth_call(&s, 0, "app::emit"), 3000), 0, 5, 3000);
+	synth_hold(&s, synth_call(&s, 0, "app::emit"), 5, 3000);
 	synth_mark(&s, "done", "", 400);
 	synth_free(&s, vec, 0, 1000, 64);
 	chain.origin = vec;

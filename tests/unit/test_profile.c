@@ -62,15 +62,6 @@ static const struct profile_crate *crate_of(const struct fixture *f, const char 
 }
 
 /* A stack of named calls, outermost first, NULL at the end. */
-static uint32_t stack(struct synth *s, const char *const *names)
-{
-	uint32_t site = 0;
-
-	for (; *names; names++)
-		site = synth_call(s, site, *names);
-	return site;
-}
-
 Test(profile, metric_names)
 {
 	static const char *const names[] = {"peak", "bytes", "count", "temporary", "leaked"};
@@ -87,13 +78,11 @@ Test(profile, metric_names)
 Test(profile, blame_skips_plumbing_and_names_both_sides)
 {
 	struct fixture f;
-	struct synth *s = &f.synth;
+	struct synth *s = synth_init(&f.synth);
 
-	synth_init(s);
-	uint32_t site = stack(
-		s, (const char *const[]){"app::main", "app::build", "<alloc::vec::Vec<u8>>::push",
-			   "<alloc::raw_vec::RawVec<u8>>::grow_one", NULL});
-	synth_alloc(s, synth_bucket(s, site, 100), 0, 3, 100);
+	uint32_t site = STACK(s, "app::main", "app::build", "<alloc::vec::Vec<u8>>::push",
+		"<alloc::raw_vec::RawVec<u8>>::grow_one");
+	synth_hold(s, site, 3, 100);
 	fixture_load(&f);
 
 	const struct profile_blame *b = blame_of(&f, "app::build");
@@ -111,13 +100,11 @@ Test(profile, blame_skips_plumbing_and_names_both_sides)
 Test(profile, caller_is_another_function_also_through_recursion_and_plumbing)
 {
 	struct fixture f;
-	struct synth *s = &f.synth;
+	struct synth *s = synth_init(&f.synth);
 
-	synth_init(s);
-	uint32_t site = stack(
-		s, (const char *const[]){"app::outer", "core::ops::function::FnOnce::call_once",
-			   "app::walk", "core::iter::Map::next", "app::walk", "app::walk", NULL});
-	synth_alloc(s, synth_bucket(s, site, 8), 0, 1, 8);
+	uint32_t site = STACK(s, "app::outer", "core::ops::function::FnOnce::call_once",
+		"app::walk", "core::iter::Map::next", "app::walk", "app::walk");
+	synth_hold(s, site, 1, 8);
 	fixture_load(&f);
 	cr_assert_str_eq(name_of(&f, blame_of(&f, "app::walk")->caller), "app::outer");
 	cr_assert_eq(blame_of(&f, "app::walk")->inner, PROFILE_NONE);
@@ -128,16 +115,15 @@ Test(profile, caller_is_another_function_also_through_recursion_and_plumbing)
 Test(profile, inlined_frames_count_as_frames)
 {
 	struct fixture f;
-	struct synth *s = &f.synth;
+	struct synth *s = synth_init(&f.synth);
 	struct profile_frame frames[8];
 
-	synth_init(s);
 	uint32_t module = synth_module(s, "/opt/bundler.node");
 	synth_frame(s, module, 0x100, "<alloc::vec::Vec<u8>>::push", "vec.rs", 7);
 	synth_frame(s, module, 0x100, "app::inlined", "app.rs", 42);
 	synth_frame(s, module, 0x100, "app::outer", "app.rs", 10);
 	uint32_t site = synth_site(s, 0, module, 0x100);
-	synth_alloc(s, synth_bucket(s, site, 8), 0, 1, 8);
+	synth_hold(s, site, 1, 8);
 	fixture_load(&f);
 
 	const struct profile_blame *b = blame_of(&f, "app::inlined");
@@ -155,12 +141,11 @@ Test(profile, inlined_frames_count_as_frames)
 Test(profile, nothing_but_plumbing_blames_the_innermost)
 {
 	struct fixture f;
-	struct synth *s = &f.synth;
+	struct synth *s = synth_init(&f.synth);
 
-	synth_init(s);
-	uint32_t site = stack(s, (const char *const[]){"std::rt::lang_start",
-					 "tokio::runtime::block_on", "alloc::alloc::alloc", NULL});
-	synth_alloc(s, synth_bucket(s, site, 8), 0, 1, 8);
+	uint32_t site =
+		STACK(s, "std::rt::lang_start", "tokio::runtime::block_on", "alloc::alloc::alloc");
+	synth_hold(s, site, 1, 8);
 	fixture_load(&f);
 	cr_assert_eq(blame_of(&f, "alloc::alloc::alloc")->caller, PROFILE_NONE);
 	cr_assert_eq(blame_of(&f, "alloc::alloc::alloc")->inner, PROFILE_NONE);
@@ -170,15 +155,14 @@ Test(profile, nothing_but_plumbing_blames_the_innermost)
 Test(profile, pseudo_frames_and_stacks_without_a_frame)
 {
 	struct fixture f;
-	struct synth *s = &f.synth;
+	struct synth *s = synth_init(&f.synth);
 
-	synth_init(s);
 	uint32_t jit = synth_site(s, 0, 0, HT_PSEUDO_JIT);
 	uint32_t below = synth_call(s, jit, "alloc::alloc::alloc");
 	uint32_t broken = synth_call(s, synth_site(s, 0, 0, HT_PSEUDO_BROKEN), "app::leaf");
-	synth_alloc(s, synth_bucket(s, below, 8), 0, 1, 8);
-	synth_alloc(s, synth_bucket(s, broken, 8), 0, 2, 8);
-	synth_alloc(s, synth_bucket(s, 0, 8), 0, 4, 8);
+	synth_hold(s, below, 1, 8);
+	synth_hold(s, broken, 2, 8);
+	synth_hold(s, 0, 4, 8);
 	fixture_load(&f);
 	cr_assert_eq(blame_of(&f, "[jit]")->totals.allocs, 1);
 	cr_assert_str_eq(name_of(&f, blame_of(&f, "[jit]")->inner), "alloc::alloc::alloc");
@@ -208,8 +192,7 @@ Test(profile, crate_of_c_is_the_module)
 			: i == 1 ? "parse_two"
 				 : "parse_three",
 			NULL, 0);
-		synth_alloc(s, synth_bucket(s, synth_site(s, 0, module, 0x10), 8), 0,
-			(uint64_t)i + 1, 8);
+		synth_hold(s, synth_site(s, 0, module, 0x10), (uint64_t)i + 1, 8);
 	}
 	fixture_load(&f);
 	for (int i = 0; i < 3; i++)
@@ -222,23 +205,19 @@ Test(profile, crate_of_c_is_the_module)
 Test(profile, context_is_the_one_with_most_of_the_peak)
 {
 	struct fixture f;
-	struct synth *s = &f.synth;
+	struct synth *s = synth_init(&f.synth);
 
-	synth_init(s);
-	uint32_t a1 = stack(
-		s, (const char *const[]){"app::a", "app::f", "<alloc::vec::Vec<u8>>::push", NULL});
-	uint32_t a2 = stack(s, (const char *const[]){"app::root", "app::a", "app::f",
-				       "<alloc::vec::Vec<u8>>::push", NULL});
-	uint32_t b = stack(s, (const char *const[]){"app::b", "app::f", NULL});
-	uint32_t c = stack(s, (const char *const[]){"app::c", "app::f", NULL});
-	uint32_t brief = synth_bucket(s, c, 4096);
-	synth_alloc(s, brief, 0, 1, 4096);
+	uint32_t a1 = STACK(s, "app::a", "app::f", "<alloc::vec::Vec<u8>>::push");
+	uint32_t a2 = STACK(s, "app::root", "app::a", "app::f", "<alloc::vec::Vec<u8>>::push");
+	uint32_t b = STACK(s, "app::b", "app::f");
+	uint32_t c = STACK(s, "app::c", "app::f");
+	uint32_t brief = synth_hold(s, c, 1, 4096);
 	synth_free(s, brief, 0, 1, 4096);
 	synth_alloc(s, brief, 0, 1, 4096); /* most bytes over the run, none at the peak */
 	synth_free(s, brief, 0, 1, 4096);
-	synth_alloc(s, synth_bucket(s, a1, 3000), 0, 1, 3000);
-	synth_alloc(s, synth_bucket(s, a2, 3000), 0, 1, 3000);
-	synth_alloc(s, synth_bucket(s, b, 4000), 0, 1, 4000);
+	synth_hold(s, a1, 1, 3000);
+	synth_hold(s, a2, 1, 3000);
+	synth_hold(s, b, 1, 4000);
 	fixture_load(&f);
 	cr_assert_eq(blame_of(&f, "app::f")->totals.peak_bytes, 10000);
 	cr_assert_str_eq(name_of(&f, blame_of(&f, "app::f")->caller), "app::a");
@@ -249,11 +228,10 @@ Test(profile, context_is_the_one_with_most_of_the_peak)
 Test(profile, reallocs_arrive_where_they_go)
 {
 	struct fixture f;
-	struct synth *s = &f.synth;
+	struct synth *s = synth_init(&f.synth);
 
-	synth_init(s);
-	uint32_t made = synth_bucket(s, stack(s, (const char *const[]){"app::make", NULL}), 64);
-	uint32_t grown = synth_bucket(s, stack(s, (const char *const[]){"app::grow", NULL}), 640);
+	uint32_t made = synth_bucket(s, STACK(s, "app::make"), 64);
+	uint32_t grown = synth_bucket(s, STACK(s, "app::grow"), 640);
 	synth_alloc(s, made, 0, 2, 64);
 	synth_realloc(s, made, grown, 0, 64, 640);
 	synth_realloc(s, grown, grown, 0, 640, 650);
@@ -301,11 +279,10 @@ Test(profile, a_tally_without_names_is_refused)
 Test(profile, an_address_without_a_location_is_a_frame_without_a_name)
 {
 	struct fixture f;
-	struct synth *s = &f.synth;
+	struct synth *s = synth_init(&f.synth);
 
-	synth_init(s);
 	uint32_t known = synth_call(s, 0, "app::known");
-	synth_alloc(s, synth_bucket(s, synth_site(s, known, 1, 0x999990), 8), 0, 5, 8);
+	synth_hold(s, synth_site(s, known, 1, 0x999990), 5, 8);
 	fixture_load(&f);
 	cr_assert_eq(blame_of(&f, "[no name]")->totals.allocs, 5);
 	cr_assert_str_eq(name_of(&f, blame_of(&f, "[no name]")->caller), "app::known");
@@ -319,12 +296,11 @@ Test(profile, random_stacks_agree_with_whole_walks)
 		"<alloc::vec::Vec<u8>>::push", "alloc::alloc::alloc", "core::iter::next",
 		"std::rt::run"};
 	struct fixture f;
-	struct synth *s = &f.synth;
+	struct synth *s = synth_init(&f.synth);
 	struct totals ledger = {0};
 	uint64_t class_bytes[HT_SIZE_CLASSES] = {0};
 	unsigned seed = 12345;
 
-	synth_init(s);
 	for (int i = 0; i < 300; i++) {
 		uint32_t site = 0;
 		for (int depth = 1 + rand_r(&seed) % 8; depth; depth--)
@@ -415,24 +391,20 @@ static uint32_t child(
 Test(profile, tree_folds_plumbing_down_to_a_leaf)
 {
 	struct fixture f;
-	struct synth *s = &f.synth;
+	struct synth *s = synth_init(&f.synth);
 	struct profile_tree t;
 	struct error e;
 
-	synth_init(s);
-	uint32_t site = stack(
-		s, (const char *const[]){"std::rt::lang_start", "app::main",
-			   "core::iter::Iterator::for_each", "app::step",
-			   "<alloc::vec::Vec<u8>>::push", "<alloc::raw_vec::RawVec<u8>>::grow_one",
-			   "alloc::alloc::alloc", NULL});
-	uint32_t plain = stack(
-		s, (const char *const[]){"std::rt::lang_start", "app::main", "app::other", NULL});
-	uint32_t bare = stack(s, (const char *const[]){"std::rt::lang_start", "app::main",
-					 "app::step", "alloc::alloc::alloc", NULL});
-	synth_alloc(s, synth_bucket(s, site, 8), 0, 1, 8);
-	synth_alloc(s, synth_bucket(s, site, 80), 0, 2, 80);
-	synth_alloc(s, synth_bucket(s, plain, 8), 0, 4, 8);
-	synth_alloc(s, synth_bucket(s, bare, 8), 0, 8, 8);
+	uint32_t site = STACK(s, "std::rt::lang_start", "app::main",
+		"core::iter::Iterator::for_each", "app::step", "<alloc::vec::Vec<u8>>::push",
+		"<alloc::raw_vec::RawVec<u8>>::grow_one", "alloc::alloc::alloc");
+	uint32_t plain = STACK(s, "std::rt::lang_start", "app::main", "app::other");
+	uint32_t bare =
+		STACK(s, "std::rt::lang_start", "app::main", "app::step", "alloc::alloc::alloc");
+	synth_hold(s, site, 1, 8);
+	synth_hold(s, site, 2, 80);
+	synth_hold(s, plain, 4, 8);
+	synth_hold(s, bare, 8, 8);
 	fixture_load(&f);
 
 	cr_assert_eq(profile_tree_init(&t, &f.profile, true, &e), 0);
@@ -457,4 +429,29 @@ Test(profile, tree_folds_plumbing_down_to_a_leaf)
 	cr_assert_eq(t.n_nodes, 11);
 	profile_tree_release(&t);
 	fixture_release(&f);
+}
+
+/* An impl of app's trait for lib's type is app's, where the linker name said so; without that the name alone tells. */
+Test(profile, the_crate_of_an_impl)
+{
+	static const char name[] = "<lib::T as app::U>::f";
+	struct fixture f;
+	struct synth *s = &f.synth;
+
+	for (int known = 0; known < 2; known++) {
+		synth_init(s);
+		uint32_t b = synth_bucket(s, synth_call(s, 0, name), 64);
+		synth_alloc(s, b, 0, 1, 64);
+		/* its location, frame and function are the only ones */
+		if (known) {
+			uint32_t crate = synth_add(s, HT_SEC_NAMES, "a");
+			synth_add(s, HT_SEC_NAMES, "p");
+			synth_add(s, HT_SEC_NAMES, "p");
+			synth_add(s, HT_SEC_NAMES, "");
+			((struct ht_function *)synth_at(s, HT_SEC_FUNCTIONS, 0))->crate = crate;
+		}
+		fixture_load(&f);
+		cr_assert_eq(crate_of(&f, known ? "app" : "lib")->totals.allocs, 1);
+		fixture_release(&f);
+	}
 }

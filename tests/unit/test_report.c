@@ -260,7 +260,7 @@ Test(report, top_cuts_and_says_what_it_cut)
 	synth_init(&s);
 	for (uint64_t i = 1; i <= 20; i++) {
 		snprintf(name, sizeof(name), "crate%02u::f", (unsigned)i);
-		synth_alloc(&s, synth_bucket(&s, synth_call(&s, 0, name), 100), 0, i, 100);
+		synth_hold(&s, synth_call(&s, 0, name), i, 100);
 	}
 	make_report(&s, &r, METRIC_PEAK, 5);
 	json_t *j = json_of(&r);
@@ -362,8 +362,7 @@ Test(report, text_and_json_show_the_same_figures)
 		uint32_t site = synth_call(&s, synth_call(&s, 0, "app::main"), name);
 		for (int n = 0; n < 4; n++) {
 			uint64_t bytes = 1ull << rand_r(&seed) % 30;
-			synth_alloc(&s, synth_bucket(&s, site, bytes), 0,
-				1 + (uint64_t)(rand_r(&seed) % 400000), bytes);
+			synth_hold(&s, site, 1 + (uint64_t)(rand_r(&seed) % 400000), bytes);
 		}
 	}
 	uint32_t thread = synth_thread(&s, "worker");
@@ -609,7 +608,7 @@ static void make_monster(struct synth *s)
 			 vec = synth_site(s, inner, module, 0x30);
 		synth_alloc(s, synth_bucket(s, vec, 1ull << (i * 12)), 0, 1000000, 1ull << (i * 6));
 		site = synth_site(s, site, module, i & 1 ? 0x40 : 0x20);
-		synth_alloc(s, synth_bucket(s, site, 24), 0, 1ull << 50, 24);
+		synth_hold(s, site, 1ull << 50, 24);
 	}
 	uint32_t thread = synth_thread(s, "线程线程线程");
 	struct ht_thread *t = synth_at(s, HT_SEC_THREADS, thread);
@@ -695,7 +694,7 @@ Test(report, nothing_notable_is_short)
 	struct report r;
 
 	synth_init(&s);
-	synth_alloc(&s, synth_bucket(&s, synth_call(&s, 0, "app::f"), 100), 0, 1, 100);
+	synth_hold(&s, synth_call(&s, 0, "app::f"), 1, 100);
 	make_report(&s, &r, METRIC_PEAK, 10);
 	char *text = text_of(&r, 80, false);
 	cr_assert_null(strstr(text, "Notable"));
@@ -715,7 +714,7 @@ Test(report, a_module_with_its_own_allocator_is_told)
 
 	for (int adopted = 0; adopted < 2; adopted++) {
 		synth_init(&s);
-		synth_alloc(&s, synth_bucket(&s, synth_call(&s, 0, "app::f"), 100), 0, 1, 100);
+		synth_hold(&s, synth_call(&s, 0, "app::f"), 1, 100);
 		uint32_t dark = synth_module(&s, "/opt/dark.node"),
 			 few = synth_module(&s, "/opt/few.so");
 		m = synth_at(&s, HT_SEC_MODULES, dark);
@@ -755,11 +754,11 @@ Test(report, coverage_passes_through_the_c_library)
 	synth_frame(&s, cxx, 0x10, "operator new(unsigned long)", NULL, 0);
 	synth_frame(&s, libc, 0x10, "strdup", NULL, 0);
 	uint32_t a = synth_site(&s, 0, app, 0x10), p = synth_site(&s, a, plugin, 0x10);
-	synth_alloc(&s, synth_bucket(&s, a, 8), 0, 1, 8);
-	synth_alloc(&s, synth_bucket(&s, synth_site(&s, a, libc, 0x10), 8), 0, 2, 8);
-	synth_alloc(&s, synth_bucket(&s, p, 8), 0, 4, 8);
-	synth_alloc(&s, synth_bucket(&s, synth_site(&s, p, cxx, 0x10), 8), 0, 8, 8);
-	synth_alloc(&s, synth_bucket(&s, synth_site(&s, 0, libc, 0x10), 8), 0, 16, 8);
+	synth_hold(&s, a, 1, 8);
+	synth_hold(&s, synth_site(&s, a, libc, 0x10), 2, 8);
+	synth_hold(&s, p, 4, 8);
+	synth_hold(&s, synth_site(&s, p, cxx, 0x10), 8, 8);
+	synth_hold(&s, synth_site(&s, 0, libc, 0x10), 16, 8);
 	make_report(&s, &r, METRIC_PEAK, 10);
 	cr_assert_eq(r.n_modules, 3);
 	cr_assert_str_eq(r.modules[0].name, "libc.so.6");

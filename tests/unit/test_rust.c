@@ -79,8 +79,8 @@ static const struct expected names[] = {
 		"Box::call_once", "Box", "F", true},
 	{"core::ops::function::FnOnce::call_once::<rspack_core::f::{closure#0}>", "core",
 		"FnOnce::call_once", "", "", true},
-	{"<&mut rspack_core::f::{closure#0} as core::ops::function::FnMut<()>>::call_mut", "core",
-		"f::{closure#0}::call_mut", "", "", true},
+	{"<&mut rspack_core::f::{closure#0} as core::ops::function::FnMut<()>>::call_mut",
+		"rspack_core", "f::{closure#0}::call_mut", "", "", false},
 	{"<rspack_core::f::{closure#0} as "
 	 "core::ops::function::FnOnce<()>>::call_once::{shim:vtable#0}",
 		"rspack_core", "f::{closure#0}::call_once::{shim:vtable#0}", "", "", false},
@@ -306,4 +306,74 @@ Test(rust, survives_hostile_names, .timeout = 20)
 		survive(big);
 	}
 	free(big);
+}
+
+/* Symbols of rspack's binding; what the crate must be is what rspack's source says. */
+Test(rust, impl_crate)
+{
+	static const struct {
+		const char *name, *crate; /* NULL: none */
+	} cases[] = {
+		/* impl PathUtil for camino::Utf8Path, in rspack_resolver; generic, and not */
+		{"_RINvXNtCsjomzvLiNEkK_15rspack_resolver4pathNtCsdwtjfKhOzAy_6camino8Utf8PathNtB3_"
+		 "8PathUtil14normalize_withRNtBH_11Utf8PathBufEB5_",
+			"rspack_resolver"},
+		{"_RNvXNtCsjomzvLiNEkK_15rspack_resolver4pathNtCsdwtjfKhOzAy_6camino8Utf8PathNtB2_"
+		 "8PathUtil9normalize",
+			"rspack_resolver"},
+		/* a closure in a method, a function in one, and an impl in that */
+		{"_RNCNvXs_Cs1_3appNtCs2_3lib1TNtB4_1U1f0B4_", "app"},
+		{"_RNvNvMs0_NtCs1_3app1mNtB4_1T1f1g", "app"},
+		{"_RNvXNvMs0_NtCs1_3app1mNtB4_1T1fNtCs2_3lib1TNtB4_1U1h", "app"},
+		/* functions, provided methods of traits, other manglings, names with a version */
+		{"_RNvNtCsbdRolVWsGMh_11rspack_core21concatenation_backend20analyze_module_scope",
+			NULL},
+		{"_RNvYNtCs1_3app1TNtCs2_3lib1U1f", NULL},
+		{"_ZN3app1T1f17h0123456789abcdefE", NULL},
+		{"malloc", NULL},
+		{"_R0NvMCs1_3appNtB2_1T1f", "app"},
+		{"_RNvMCs1_3_appNtB2_1T1f", "app"},
+		/* damaged */
+		{"_R", NULL},
+		{"_RN", NULL},
+		{"_RNvM", NULL},
+		{"_RNvMs", NULL},
+		{"_RNvMC99999999999999999999app", NULL},
+		{"_RNvMC9app", NULL},
+		{"_RNvMCu3app", NULL},
+		{"_RNvMC3a\x01p", NULL},
+		{"_RNvXB_", NULL},
+		{"_RNvXBzzzzzzzzzzzzzzzz_", NULL},
+	};
+	char crate[64];
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		bool found = rust_impl_crate(crate, sizeof(crate), cases[i].name);
+		cr_assert_eq(found, cases[i].crate != NULL, "%s", cases[i].name);
+		if (found)
+			cr_assert_str_eq(crate, cases[i].crate, "%s", cases[i].name);
+	}
+	/* no room */
+	cr_assert_not(rust_impl_crate(crate, 3, "_RNvMC3appNtB2_1T1f"));
+}
+
+/* Several types, and tuples: nothing in them is a C++ function's parameters. */
+Test(rust, types_in_short)
+{
+	static const struct {
+		const char *type, *brief;
+	} cases[] = {
+		{"(rspack_core::ukey::ChunkUkey, alloc::string::String)",
+			"(rspack_core::ukey::ChunkUkey, String)"},
+		{"u8, app::V", "u8, app::V"},
+		{"(u32, u32)", "(u32, u32)"},
+		{"alloc::vec::Vec<alloc::vec::Vec<u8>>", "Vec<Vec<…>>"},
+		{"&str", "&str"},
+	};
+	char brief[80];
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		rust_type_short(brief, sizeof(brief), cases[i].type);
+		cr_assert_str_eq(brief, cases[i].brief);
+	}
 }

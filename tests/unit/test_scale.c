@@ -165,8 +165,8 @@ static void add_run(struct scale *s, double n)
 	synth_init(&y);
 	uint32_t f = synth_call(&y, synth_call(&y, 0, "main"), "app::linear"),
 		 g = synth_call(&y, synth_call(&y, 0, "main"), "app::square");
-	synth_alloc(&y, synth_bucket(&y, f, 100), 0, (uint64_t)n, 100);
-	synth_alloc(&y, synth_bucket(&y, g, 8), 0, (uint64_t)(n * n / 100), 8);
+	synth_hold(&y, f, (uint64_t)n, 100);
+	synth_hold(&y, g, (uint64_t)(n * n / 100), 8);
 	synth_tally(&y, &t);
 	cr_assert_eq(catalog_init(&c, NULL, &e), 0, "%s", e.text);
 	cr_assert_eq(profile_init(&p, &t, c.plumbing, &e), 0);

@@ -3,10 +3,14 @@
  * Names come from other people's binaries and may hold any bytes. Views clean them once, so that what they write is
  * valid UTF-8, valid in XML and JSON, and moves no cursor.
  */
-#ifndef HEAPTALLY_VIEWS_UTF8_H
-#define HEAPTALLY_VIEWS_UTF8_H
+#ifndef HEAPTALLY_UTF8_H
+#define HEAPTALLY_UTF8_H
 
 #include <stddef.h>
+#include <stdint.h>
+
+/* Bytes of the well-formed character at s, which a NUL ends, and its code point; 0: there is none. */
+size_t utf8_sequence(const unsigned char *s, uint32_t *code);
 
 /*
  * A fresh copy of text in which invalid UTF-8, control characters and U+FFFE/U+FFFF are U+FFFD. More than max_bytes

@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* Cleaning text for views: see utf8.h. */
+/* See utf8.h. */
 #include "utf8.h"
 
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define REPLACEMENT "\xef\xbf\xbd"
 #define ELLIPSIS    "\xe2\x80\xa6"
 
-/* Length of the valid sequence at s and its code point; 0 for an invalid one. */
-static size_t utf8_sequence(const unsigned char *s, uint32_t *code)
+size_t utf8_sequence(const unsigned char *s, uint32_t *code)
 {
 	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
 	size_t n = s[0] < 0x80 ? 1 : s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : s[0] >= 0xc0 ? 2 : 0;
