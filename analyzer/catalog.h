@@ -93,7 +93,7 @@ struct catalog {
 	uint32_t n_plumbing, n_patterns, n_categories, n_places, n_claims;
 	double claim_modules;   /* for so many modules claims are made */
 	double claim_tolerance; /* a claim holds up to this factor */
-	/* What a nanosecond is worth, to rank and to estimate: see findings_score. */
+	/* What estimates of time take: see patterns/ranking.h. */
 	double alloc_ns, copy_ns_per_byte;
 
 	/* private: which file is being read; the built-in ones may add what a user's may only change */

@@ -40,9 +40,7 @@ static const char *empty_fix(const struct evidence *v, const struct group *g)
 	case CONTAINER_SHARDED:
 		return "capacity";
 	default:
-		return g->totals.reallocs      ? "grown"
-		       : group_is_fixed(v, g) ? "either"
-					      : "capacity";
+		return g->totals.reallocs ? "grown" : group_is_fixed(v, g) ? "either" : "capacity";
 	}
 }
 

@@ -191,8 +191,7 @@ Test(boxed_objects, scatter)
 		synth_add(s, HT_SEC_LOCALITY, &row);
 	}
 	fixture_load(&f, "boxed-objects");
-	cr_assert_float_eq(
-		fixture_figure(fixture_only(&f, "app::graph"), "scatter"), 10.24, 1e-9);
+	cr_assert_float_eq(fixture_figure(fixture_only(&f, "app::graph"), "scatter"), 10.24, 1e-9);
 	fixture_release(&f);
 }
 

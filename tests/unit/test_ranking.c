@@ -91,7 +91,7 @@ Test(ranking, shared_blocks_count_once)
 				? storm->saving.peak_bytes
 				: same->saving.peak_bytes;
 	uint64_t allocs = storm->saving.allocs < same->saving.allocs ? storm->saving.allocs
-								      : same->saving.allocs;
+								     : same->saving.allocs;
 	cr_assert_gt(allocs, 0);
 	cr_assert_eq(better->shared->peak_bytes, peak);
 	cr_assert_eq(better->shared->allocs, allocs);
@@ -104,7 +104,7 @@ Test(ranking, shared_blocks_count_once)
 	keep[same_at] = true;
 	cr_assert_eq(findings_together(&both, &f.findings, keep), 0);
 	uint64_t more = storm->saving.allocs > same->saving.allocs ? storm->saving.allocs
-								    : same->saving.allocs;
+								   : same->saving.allocs;
 	cr_assert_eq(both.allocs, more);
 	cr_assert_eq(both.peak_bytes, storm->saving.peak_bytes + same->saving.peak_bytes - peak);
 	/* all are these and the other's own */
@@ -168,8 +168,8 @@ Test(ranking, said_in_text_and_json)
 		json_t *shared = json_object_get(json_array_get(all, i), "shared");
 		cr_assert_eq(json_array_size(shared), f.findings.rows[i]->n_shared);
 		if (json_array_size(shared))
-			cr_assert_eq(json_integer_value(json_object_get(
-					     json_array_get(shared, 0), "finding")),
+			cr_assert_eq(json_integer_value(
+					     json_object_get(json_array_get(shared, 0), "finding")),
 				f.findings.rows[i]->shared->with + 1);
 	}
 	json_decref(j);
