@@ -4,9 +4,14 @@
 
 #include <string.h>
 
+static size_t table_bytes(uint32_t slots)
+{
+	return sizeof(struct index_table) + (size_t)slots * sizeof(uint32_t);
+}
+
 static struct index_table *new_table(uint32_t slots)
 {
-	struct index_table *t = sys_map_table(sizeof(*t) + (size_t)slots * sizeof(t->slots[0]));
+	struct index_table *t = sys_map_table(table_bytes(slots));
 
 	if (t)
 		t->mask = slots - 1;
@@ -49,6 +54,7 @@ uint32_t index_add(struct index *x, uint64_t hash, const void *key)
 					put(bigger, x->ops->hash(t->slots[i]), t->slots[i]);
 			/* release: pairs with the acquire in index_get */
 			__atomic_store_n(&x->table, bigger, __ATOMIC_RELEASE);
+			sys_discard(t, table_bytes(t->mask + 1));
 			t = bigger;
 		} else if (x->used >= t->mask - t->mask / 8) {
 			goto out; /* a probe must always meet an empty slot */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A growing hash index over records that live elsewhere (in the tally): it holds record numbers only, and its owner
- * says how records are made and compared. Look-ups take no lock; additions do. Tables that were outgrown stay mapped,
- * since a reader may still be in one.
+ * says how records are made and compared. Look-ups take no lock; additions do. Tables that were outgrown stay mapped but
+ * read as empty: a reader that is still in one finds nothing there and looks again under the lock.
  */
 #ifndef HEAPTALLY_INDEX_H
 #define HEAPTALLY_INDEX_H

@@ -209,6 +209,11 @@ void *sys_map_table(size_t bytes)
 	return sys_map_huge((bytes + SYS_HUGE_BYTES - 1) & ~(SYS_HUGE_BYTES - 1));
 }
 
+void sys_discard(void *start, size_t bytes)
+{
+	call(SYS_madvise, start, bytes, MADV_DONTNEED);
+}
+
 void sys_unmap(void *start, size_t bytes)
 {
 	call(SYS_munmap, start, bytes);

@@ -45,6 +45,8 @@ void *sys_map_huge(size_t bytes);
 /* One or the other, by size. */
 void *sys_map_table(size_t bytes);
 void sys_unmap(void *start, size_t bytes);
+/* Gives memory of the three above back but keeps its place: whoever still reads there reads zeros. */
+void sys_discard(void *start, size_t bytes);
 /* Zeroed memory that a forked child shares. */
 void *sys_map_shared(size_t bytes);
 /* Private memory within a 32-bit jump of an address. */

@@ -91,9 +91,14 @@ static uint64_t rule_make(uintptr_t ip)
 	return rule_pack(c.kind, c, follows_call(ip), m->index);
 }
 
+static size_t rules_bytes(uint64_t slots)
+{
+	return sizeof(struct rule_table) + slots * sizeof(rules->slots[0]);
+}
+
 static struct rule_table *rules_new(uint64_t slots)
 {
-	struct rule_table *t = sys_map_table(sizeof(*t) + slots * sizeof(t->slots[0]));
+	struct rule_table *t = sys_map_table(rules_bytes(slots));
 
 	if (t)
 		t->mask = slots - 1;
@@ -130,9 +135,11 @@ static COLD uint64_t rule_add(uintptr_t ip)
 					rules_put(bigger, rules->slots[i].ip, rules->slots[i].rule);
 					rules_used++;
 				}
-			/* release: pairs with the acquire in rule_of. Readers may still be in the old table, so
-			 * it stays mapped. */
+			struct rule_table *old = rules;
+			/* release: pairs with the acquire in rule_of. Who is still in the old table finds it
+			 * empty and comes here. */
 			__atomic_store_n(&rules, bigger, __ATOMIC_RELEASE);
+			sys_discard(old, rules_bytes(old->mask + 1));
 		}
 	}
 	if (rules_used < rules->mask - rules->mask / 8) { /* twice in the table does no harm */
@@ -151,9 +158,10 @@ static inline uint64_t rule_of(uintptr_t ip)
 	for (uint64_t at = hash_ip(ip);; at++) {
 		/* acquire: the rule was written before the address */
 		uintptr_t found = __atomic_load_n(&t->slots[at & t->mask].ip, __ATOMIC_ACQUIRE);
-		if (likely(found == ip))
-			return t->slots[at & t->mask].rule;
-		if (found == 0)
+		uint64_t rule = found == ip ? t->slots[at & t->mask].rule : 0;
+		if (likely(rule)) /* 0: the table was discarded in between */
+			return rule;
+		if (found == 0 || found == ip)
 			return rule_add(ip);
 	}
 }

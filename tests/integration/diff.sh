@@ -170,7 +170,7 @@ test_budget() {
 }
 
 if [ "${1-}" = --one ]; then
-	node=$(node)
+	node=$(example_node)
 	"test_$2"
 	exit
 fi

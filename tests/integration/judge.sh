@@ -96,7 +96,7 @@ test_mistakes_are_seen() {
 # rspack_build BINDING [OPTION]
 rspack_build() {
 	local node
-	node=$(node)
+	node=$(example_node)
 	[ -x "$node" ] || fail "setup.sh gave no node"
 	HEAPTALLY_BINDING=$1 under "$node" "$example/build.js" ${2:+"$2"} --out "$PWD/dist" >stdout ||
 		fail "the build failed: $(tail -n 1 stderr)"

@@ -14,7 +14,7 @@ fail() { echo "$*" >&2; exit 1; }
 skip() { echo "$*" >&2; exit 77; }
 
 # The one that the example asks for; nothing where there is none.
-node() { "$example/setup.sh" 2>/dev/null | tail -n 1; }
+example_node() { "$example/setup.sh" 2>/dev/null | tail -n 1; }
 dump() { "$bin/dump" "$@" || fail "dump failed"; }
 
 # value KEY <lines

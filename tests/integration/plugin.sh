@@ -83,7 +83,7 @@ builds() {
 
 test_rspack() {
 	[ -d "$example/node_modules" ] || skip "examples/rspack is not set up"
-	node=$(node)
+	node=$(example_node)
 	[ -x "$node" ] || skip "no node that suits rspack"
 	app
 	builds rspack "$example" "$rspack_marks" counted

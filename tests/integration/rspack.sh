@@ -11,7 +11,7 @@ seconds=300
 rspack() {
 	local out=$1 node
 	shift
-	node=$(node)
+	node=$(example_node)
 	[ -x "$node" ] || fail "setup.sh gave no node"
 	mkdir -p tallies
 	env HEAPTALLY_OUT="$PWD/tallies" "$@" "$node" "$example/build.js" --small --out "$PWD/$out" >"$out.log" 2>&1 ||
@@ -71,7 +71,7 @@ test_every_frame_named() {
 # what the source calls it. Of the binding without names, the node of 1,512 bytes, by its size alone.
 test_known_culprits() {
 	local node binding
-	node=$(node)
+	node=$(example_node)
 	for binding in debug release; do
 		mkdir $binding
 		HEAPTALLY_BINDING=$binding "$heaptally" run -o $binding -- "$node" "$example/build.js" --out "$PWD/out" \
@@ -134,7 +134,7 @@ killed() {
 }
 test_kill_at_random() {
 	local i start wall
-	node=$(node)
+	node=$(example_node)
 	RANDOM=${SEED:=$((RANDOM))}
 	start=$(date +%s%N)
 	rspack whole LD_PRELOAD="$shim"
