@@ -26,7 +26,7 @@
 
 typedef uintptr_t entry_function(uintptr_t, uintptr_t, uintptr_t, uintptr_t);
 
-/* One hooked entry point. Hook function n belongs to hooks[n]. */
+/* One hooked entry point. */
 struct hook {
 	entry_function *real; /* the function, or its moved beginning */
 	enum find_role role;
@@ -82,47 +82,75 @@ static inline struct request read_request(
 	}
 }
 
-static inline uintptr_t hooked(struct hook *h, const uintptr_t *caller, uintptr_t a, uintptr_t b,
-	uintptr_t c, uintptr_t d)
-{
-	struct request q = read_request(h->shape, a, b, c, d);
-	struct record_realloc r;
-	uintptr_t result;
+/* Entry points call each other: what happens inside a call belongs to it. */
 
-	/* Entry points call each other: what happens inside belongs to this call. */
+static inline uintptr_t call_muted(
+	const struct hook *h, uintptr_t a, uintptr_t b, uintptr_t c, uintptr_t d, uint64_t *start)
+{
+	uint64_t before = record_mute();
+
+	*start = probes_start();
+	uintptr_t result = h->real(a, b, c, d);
+	if (probes_timed(*start))
+		probes_stop(*start);
+	record_unmute(before);
+	return result;
+}
+
+static uintptr_t hooked_alloc(const struct hook *h, const uintptr_t *caller, uintptr_t a,
+	uintptr_t b, uintptr_t c, uintptr_t d)
+{
+	uint64_t start;
+
 	if (record_self.open == RECORD_MUTED)
 		return h->real(a, b, c, d);
-	if (h->role == FIND_DEALLOC && q.p)
-		record_freeing((void *)q.p);
-	if (h->role == FIND_REALLOC && q.p)
-		record_realloc_begin(&r, (void *)q.p);
-	uint64_t before = record_mute(), start = probes_start();
-	result = h->real(a, b, c, d);
-	if (probes_timed(start))
-		probes_stop(start);
-	record_unmute(before);
-	if (h->role == FIND_DEALLOC) {
-		if (unlikely(start))
-			record_freed();
-		return result;
-	}
-	uint8_t align = record_align_code(q.align);
-	if (h->role == FIND_REALLOC && q.p) {
-		record_realloc_end(
-			&r, caller, (void *)result, q.bytes, q.bytes, align, HT_SOURCE_ADOPTED);
-		probes_elapsed = 0; /* of one that was not recorded */
-		return result;
-	}
+	struct request q = read_request(h->shape, a, b, c, d);
+	uintptr_t result = call_muted(h, a, b, c, d, &start);
 	struct thread *t = record_enter_alloc((void *)result, q.bytes);
 	if (t) {
 		if (result)
-			record_alloc(t, caller, (void *)result, q.bytes, q.bytes, align,
-				HT_SOURCE_ADOPTED, h->role == FIND_ALLOC);
+			record_alloc(t, caller, (void *)result, q.bytes, q.bytes,
+				record_align_code(q.align), HT_SOURCE_ADOPTED,
+				h->role == FIND_ALLOC);
 		else
 			record_failure(q.bytes);
 		record_leave(t);
 	}
 	probes_elapsed = 0;
+	return result;
+}
+
+static uintptr_t hooked_realloc(const struct hook *h, const uintptr_t *caller, uintptr_t a,
+	uintptr_t b, uintptr_t c, uintptr_t d)
+{
+	struct request q = read_request(h->shape, a, b, c, d);
+	struct record_realloc r;
+	uint64_t start;
+
+	if (!q.p)
+		return hooked_alloc(h, caller, a, b, c, d);
+	if (record_self.open == RECORD_MUTED)
+		return h->real(a, b, c, d);
+	record_realloc_begin(&r, (void *)q.p);
+	uintptr_t result = call_muted(h, a, b, c, d, &start);
+	record_realloc_end(&r, caller, (void *)result, q.bytes, q.bytes, record_align_code(q.align),
+		HT_SOURCE_ADOPTED);
+	probes_elapsed = 0; /* of one that was not recorded */
+	return result;
+}
+
+static uintptr_t hooked_dealloc(
+	const struct hook *h, uintptr_t a, uintptr_t b, uintptr_t c, uintptr_t d)
+{
+	uint64_t start;
+
+	if (record_self.open == RECORD_MUTED)
+		return h->real(a, b, c, d);
+	if (a)
+		record_freeing((void *)a);
+	uintptr_t result = call_muted(h, a, b, c, d, &start);
+	if (unlikely(start))
+		record_freed();
 	return result;
 }
 
@@ -136,13 +164,22 @@ static inline uintptr_t hooked(struct hook *h, const uintptr_t *caller, uintptr_
 					X(54) X(55) X(56) X(57) X(58) X(59) X(60) X(61) X(62)      \
 						X(63)
 #define DEFINE_HOOK(n)                                                                             \
-	static uintptr_t hook_##n(uintptr_t a, uintptr_t b, uintptr_t c, uintptr_t d)              \
+	static uintptr_t alloc_##n(uintptr_t a, uintptr_t b, uintptr_t c, uintptr_t d)             \
 	{                                                                                          \
-		return hooked(&hooks[n], UNWIND_CALLER, a, b, c, d);                               \
+		return hooked_alloc(&hooks[n], UNWIND_CALLER, a, b, c, d);                         \
+	}                                                                                          \
+	static uintptr_t realloc_##n(uintptr_t a, uintptr_t b, uintptr_t c, uintptr_t d)           \
+	{                                                                                          \
+		return hooked_realloc(&hooks[n], UNWIND_CALLER, a, b, c, d);                       \
+	}                                                                                          \
+	static uintptr_t dealloc_##n(uintptr_t a, uintptr_t b, uintptr_t c, uintptr_t d)           \
+	{                                                                                          \
+		return hooked_dealloc(&hooks[n], a, b, c, d);                                      \
 	}
 EACH_HOOK(DEFINE_HOOK)
-#define NAME_HOOK(n) hook_##n,
-static entry_function *const hook_functions[MAX_HOOKS] = {EACH_HOOK(NAME_HOOK)};
+/* Hook functions by role; those of hooks[n]. */
+#define NAME_HOOK(n) {alloc_##n, alloc_##n, realloc_##n, dealloc_##n},
+static entry_function *const hook_functions[MAX_HOOKS][FIND_ROLES] = {EACH_HOOK(NAME_HOOK)};
 
 /* The proof. It runs in the child; `proven` is shared with the parent. */
 
@@ -401,7 +438,14 @@ static void take_back(struct patches *patches)
 static uint8_t *put_jump(uint8_t *at, uintptr_t target)
 {
 	static const uint8_t jump[6] = {0xff, 0x25, 0, 0, 0, 0}; /* jmp *0(%rip) */
+	int64_t distance = (int64_t)target - (int64_t)(uintptr_t)(at + 5);
 
+	if (distance == (int32_t)distance) { /* jmp rel32: nothing to be predicted */
+		int32_t displacement = (int32_t)distance;
+		*at = 0xe9;
+		memcpy(at + 1, &displacement, sizeof(displacement));
+		return at + 1 + sizeof(displacement);
+	}
 	memcpy(at, jump, sizeof(jump));
 	memcpy(at + sizeof(jump), &target, sizeof(target));
 	return at + sizeof(jump) + sizeof(target);
@@ -500,13 +544,14 @@ static bool hook_entry(const struct find_result *found, const struct find_entry 
 
 	if (!h)
 		return false;
-	entry_function *to = hook_functions[h - hooks];
+	entry_function *to = hook_functions[h - hooks][e->role];
 	h->real = (entry_function *)(m->bias + e->function);
 	h->role = e->role;
 	h->shape = e->shape;
 	h->module_start = m->start;
-	if (!e->by_slot || e->n_slots == 0)
-		return hook_start(e, m->bias, to, h, patches);
+	/* The slots in any case: that spares their callers the jump at the start. */
+	if ((!e->by_slot || e->n_slots == 0) && !hook_start(e, m->bias, to, h, patches))
+		return false;
 	for (uint32_t i = 0; i < e->n_slots; i++)
 		if (e->slots[i] % 8 ||
 			!store(patches, (uint64_t *)(m->bias + e->slots[i]), (uintptr_t)to,
