@@ -120,7 +120,7 @@ $(BUILD)/tests/fuzz_tally: $(BUILD)/sanitized/tests/fuzz/fuzz_tally.o $(BUILD)/s
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(SANITIZE) -o $@ $^ $(ANALYZER_LIBS)
 
-bench: ## the cost, beside that of other profilers; VARIANT=small ROUNDS=9 BINDING=both
+bench: ## the cost, beside that of other profilers; VARIANT=small ROUNDS=5 BINDING=both
 	@tests/deps.sh test
 	@$(MAKE) --no-print-directory all $(addprefix $(BUILD)/bench/,measure micro empty_hook.so)
 	@ROUNDS=$(ROUNDS) VARIANT=$(VARIANT) BINDING=$(BINDING) tests/bench/bench.sh

@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: MIT
 # What recording costs: the rspack example as it is, under heaptally and under its peers, in turns; then one malloc/free
 # pair by itself. Prints tables, judges nothing.
-#   ROUNDS=5  VARIANT=full|small  BINDING=debug|release|both
+#   ROUNDS=9  VARIANT=full|small  BINDING=debug|release|both
 # Needs build/heaptally, build/libheaptally.so and what the Makefile builds from this folder.
 set -u
 . "$(dirname "$0")/lib.sh"
-rounds=${ROUNDS:-5} variant=${VARIANT:-full}
+rounds=${ROUNDS:-9} variant=${VARIANT:-full}
 bindings=${BINDING:-debug}
 sample=524288
 unset MALLOC_CONF
