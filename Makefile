@@ -3,6 +3,8 @@
 VERSION = 0.1.0
 PREFIX = /usr/local
 BUILD = build
+# One name for one place: dependencies are by name.
+override BUILD := $(patsubst $(CURDIR)/%,%,$(BUILD))
 
 CC = gcc
 CXX = g++

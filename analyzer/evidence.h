@@ -89,14 +89,11 @@ struct group {
 	/* how much */
 	struct totals totals;
 	uint64_t min_bytes, max_bytes; /* requests; equal: fixed size */
-	uint64_t p50_bytes, p90_bytes,
-		p99_bytes;    /* of requests, allocations and reallocs, by size class */
-	uint64_t slack_bytes; /* usable less requested, over the run */
+	uint64_t p50_bytes, p99_bytes; /* of requests, allocations and reallocs, by size class */
+	uint64_t slack_bytes;          /* usable less requested, over the run */
 
 	/* how long: of freed blocks, chains from their first allocation */
 	uint64_t lifetime_mean_ns;
-	uint64_t
-		lifetime_p50_ns; /* at most, by the histogram's bins; UINT64_MAX: the last bin has no end */
 
 	/* reallocs: steps from and to its buckets, and buffers that started here (see ending) */
 	struct steps out, in;

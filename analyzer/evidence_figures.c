@@ -114,33 +114,10 @@ static uint32_t node_item_bytes(uint64_t leaf)
 	return item <= UINT32_MAX ? (uint32_t)item : 0;
 }
 
-static void group_times(struct group *g, const uint64_t *lifetimes, double tick_ns)
-{
-	uint64_t all = 0, sum = 0;
-
-	if (!g->totals.frees || !(tick_ns > 0))
-		return;
-	g->lifetime_mean_ns =
-		(uint64_t)((double)g->totals.lifetime_ticks / (double)g->totals.frees * tick_ns);
-	for (uint32_t i = 0; i < HT_LIFETIME_BINS; i++)
-		all += lifetimes[i];
-	for (uint32_t i = 0; i < HT_LIFETIME_BINS && all; i++) {
-		sum += lifetimes[i];
-		if (2 * sum < all)
-			continue;
-		g->lifetime_p50_ns =
-			i + 1 == HT_LIFETIME_BINS
-				? UINT64_MAX
-				: (uint64_t)((double)(1ull << (HT_LIFETIME_FIRST + 2 * i)) *
-					     tick_ns);
-		break;
-	}
-}
-
 void group_fill(struct evidence *v, struct group *g, bool grows_vec, double tick_ns)
 {
 	const struct tally *t = v->profile->tally;
-	uint64_t lifetimes[HT_LIFETIME_BINS] = {0}, first = 0;
+	uint64_t first = 0;
 	bool one_first = true;
 
 	g->min_bytes = UINT64_MAX;
@@ -152,8 +129,6 @@ void group_fill(struct evidence *v, struct group *g, bool grows_vec, double tick
 		totals_add(&g->totals, &v->profile->buckets[b].totals);
 		if (t->buckets[b].align != g->align)
 			g->align = 0;
-		for (uint32_t k = 0; k < HT_LIFETIME_BINS; k++)
-			lifetimes[k] += t->counters[b].lifetimes[k];
 		if (t->counters[b].min_bytes > t->counters[b].max_bytes)
 			continue;
 		g->min_bytes = t->counters[b].min_bytes < g->min_bytes ? t->counters[b].min_bytes
@@ -170,11 +145,12 @@ void group_fill(struct evidence *v, struct group *g, bool grows_vec, double tick
 		g->min_bytes = 0;
 	uint64_t all = g->totals.allocs + g->totals.reallocs;
 	g->p50_bytes = request_percentile(v, g, 50, all);
-	g->p90_bytes = request_percentile(v, g, 90, all);
 	g->p99_bytes = request_percentile(v, g, 99, all);
 	g->slack_bytes =
 		evidence_less(g->totals.usable_bytes, totals_metric(&g->totals, METRIC_BYTES));
-	group_times(g, lifetimes, tick_ns);
+	if (g->totals.frees && tick_ns > 0)
+		g->lifetime_mean_ns = (uint64_t)((double)g->totals.lifetime_ticks /
+						 (double)g->totals.frees * tick_ns);
 	g->element_bytes = names_builtin_bytes(g->element);
 	if (g->container == CONTAINER_STRING)
 		g->element_bytes = 1;
