@@ -6,7 +6,7 @@ set -u
 
 build="gcc g++ make libc6-dev libunwind-dev uthash-dev libdw-dev libelf-dev libiberty-dev libjansson-dev
 	libzstd-dev zlib1g-dev libtomlplusplus-dev"
-test="binutils dpkg-dev libcriterion-dev libjemalloc2 libmimalloc2.0 libtcmalloc-minimal4 libxml2-utils mandoc heaptrack
+test="binutils dpkg-dev elfutils libcriterion-dev libjemalloc2 libmimalloc2.0 libtcmalloc-minimal4 libxml2-utils mandoc heaptrack
 	libjemalloc-dev libmimalloc-dev procps jq librust-bumpalo-dev librust-dashmap-dev librust-hashbrown-dev
 	librust-rustc-hash-dev librust-smallvec-dev"
 
