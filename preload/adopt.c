@@ -435,17 +435,28 @@ static void take_back(struct patches *patches)
 	}
 }
 
+enum { NEAR_JUMP_BYTES = 5 };
+
+/* jmp rel32, for a place that is `distance` before its target. False: it does not reach. */
+static bool put_near_jump(uint8_t *at, int64_t distance)
+{
+	int64_t from_end = distance - NEAR_JUMP_BYTES;
+	int32_t displacement = (int32_t)from_end;
+
+	if (displacement != from_end)
+		return false;
+	*at = 0xe9;
+	memcpy(at + 1, &displacement, sizeof(displacement));
+	return true;
+}
+
 static uint8_t *put_jump(uint8_t *at, uintptr_t target)
 {
 	static const uint8_t jump[6] = {0xff, 0x25, 0, 0, 0, 0}; /* jmp *0(%rip) */
-	int64_t distance = (int64_t)target - (int64_t)(uintptr_t)(at + 5);
 
-	if (distance == (int32_t)distance) { /* jmp rel32: nothing to be predicted */
-		int32_t displacement = (int32_t)distance;
-		*at = 0xe9;
-		memcpy(at + 1, &displacement, sizeof(displacement));
-		return at + 1 + sizeof(displacement);
-	}
+	/* Where it reaches: there is nothing to be predicted. */
+	if (put_near_jump(at, (int64_t)target - (int64_t)(uintptr_t)at))
+		return at + NEAR_JUMP_BYTES;
 	memcpy(at, jump, sizeof(jump));
 	memcpy(at + sizeof(jump), &target, sizeof(target));
 	return at + sizeof(jump) + sizeof(target);
@@ -515,16 +526,11 @@ static bool hook_start(const struct find_entry *e, uintptr_t bias, entry_functio
 	if (sys_protect((uintptr_t)near, TRAMPOLINE_BYTES, PROT_READ | PROT_EXEC) < 0)
 		goto fail;
 	h->real = (entry_function *)end;
-	int64_t distance = near - (function + 5);
-	if (distance != (int32_t)distance)
-		goto fail;
-	int32_t displacement = (int32_t)distance;
 	uint64_t *aligned = (uint64_t *)((uintptr_t)function & ~7ul);
 	word = *aligned;
 	uint8_t *patched = (uint8_t *)&word + ((uintptr_t)function & 7);
-	patched[0] = 0xe9; /* jmp rel32 */
-	memcpy(patched + 1, &displacement, 4);
-	if (!store(patches, aligned, word, PROT_READ | PROT_EXEC))
+	if (!put_near_jump(patched, near - function) ||
+		!store(patches, aligned, word, PROT_READ | PROT_EXEC))
 		goto fail;
 	return true;
 fail:

@@ -243,10 +243,12 @@ Test(evidence, monomorphisations_are_one)
  * 200 texts each of 1000, 1200, 1500, 2000 and 3000 bytes, 1,740,000 in all, made in the phase "make"; 3,000,000 bytes in
  * "emit", where the peak is: 4,740,000. Without the texts after "seal" it is 3,000,000.
  */
-static void sources(struct synth *s, uint64_t free_at)
+static const uint64_t sizes[] = {1000, 1200, 1500, 2000, 3000};
+
+/* Loads them in make, into the buckets b; then seal begins. */
+static void load_sources(struct synth *s, uint32_t b[5])
 {
-	static const uint64_t sizes[] = {1000, 1200, 1500, 2000, 3000};
-	uint32_t site = stack(s, "app::load", "<alloc::string::String>::with_capacity"), b[5];
+	uint32_t site = stack(s, "app::load", "<alloc::string::String>::with_capacity");
 
 	synth_mark(s, "make", "", 100000);
 	for (int i = 0; i < 5; i++) {
@@ -254,6 +256,13 @@ static void sources(struct synth *s, uint64_t free_at)
 		synth_alloc(s, b[i], 0, 200, sizes[i]);
 	}
 	synth_mark(s, "seal", "", 200000);
+}
+
+static void sources(struct synth *s, uint64_t free_at)
+{
+	uint32_t b[5];
+
+	load_sources(s, b);
 	for (int i = 0; i < 5 && free_at == 200000; i++)
 		synth_free(s, b[i], 0, 200, sizes[i]);
 	synth_mark(s, "emit", "", 400000);
@@ -295,15 +304,9 @@ Test(late_release, freed_long_after_the_peak)
 {
 	struct fixture f;
 	struct synth *s = synth_init(&f.synth);
-	static const uint64_t sizes[] = {1000, 1200, 1500, 2000, 3000};
-	uint32_t site = stack(s, "app::load", "<alloc::string::String>::with_capacity"), b[5];
+	uint32_t b[5];
 
-	synth_mark(s, "make", "", 100000);
-	for (int i = 0; i < 5; i++) {
-		b[i] = synth_bucket(s, site, sizes[i]);
-		synth_alloc(s, b[i], 0, 200, sizes[i]);
-	}
-	synth_mark(s, "seal", "", 200000);
+	load_sources(s, b);
 	uint32_t emit = synth_bucket(s, synth_call(s, 0, "app::emit"), 3000000);
 	synth_mark(s, "emit", "", 400000);
 	synth_alloc(s, emit, 0, 1, 3000000);
