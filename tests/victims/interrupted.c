@@ -73,6 +73,7 @@ __asm__(".text\n"
 	"	.cfi_offset 6,-16\n"
 	"	mov %rsp,%rbp\n"
 	"	sub $32,%rsp\n"
+	"	.cfi_def_cfa_offset 48\n"
 	"	mov %rbp,(%rsp)\n"
 	"	.cfi_escape 0x0f,5,0x77,0,0x06,0x23,16\n" /* breg7 0; deref; plus_uconst 16 */
 	"	call *%rsi\n"
