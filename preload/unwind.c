@@ -20,11 +20,13 @@ enum {
 	RULE_FRAME_POINTER = 8, /* no table covers the code: rbp is its frame, or the stack ends */
 	RULE_NO_TABLES = 9,     /* the whole module has none */
 	RULE_BROKEN = 10,       /* no code at all */
+	RULE_PLAIN = 11,        /* CFI_CFA_RSP, and rbp untouched or saved within the frame: nearly all code */
 };
 
 #define MAX_FRAME_BYTES (16ul << 20)
 #define DEFAULT_RULES   (1u << 15)
 #define FORGOTTEN       1u /* a slot whose module is gone */
+#define RETURN_ADDRESS  (-8) /* where it lies, from the CFA */
 
 /* A rule packed into 64 bits: kind 4, bp mode 2, after_call 1, module 16, cfa offset 21, bp offset 20. */
 #define RULE_KIND(r)       ((uint32_t)(r)&15u)
@@ -88,7 +90,11 @@ static uint64_t rule_make(uintptr_t ip)
 	if (c.cfa_offset >= 1 << 20 || c.cfa_offset < -(1 << 20) || c.bp_offset >= 1 << 19 ||
 		c.bp_offset < -(1 << 19))
 		c = (struct cfi_rule){.kind = CFI_COMPLEX};
-	return rule_pack(c.kind, c, follows_call(ip), m->index);
+	if (c.kind == CFI_CFA_RSP && c.bp == CFI_BP_SAME)
+		c.bp_offset = RETURN_ADDRESS; /* what is read there is not used */
+	bool plain = c.kind == CFI_CFA_RSP && c.bp != CFI_BP_AT_BP && c.bp_offset <= RETURN_ADDRESS &&
+		     c.cfa_offset + c.bp_offset >= 0;
+	return rule_pack(plain ? RULE_PLAIN : c.kind, c, follows_call(ip), m->index);
 }
 
 static size_t rules_bytes(uint64_t slots)
@@ -200,12 +206,22 @@ static inline uintptr_t word(uintptr_t address)
 	return *(const volatile uintptr_t *)address;
 }
 
+/* struct ucontext at sp: gregs from offset 40; 10 is rbp, 15 rsp, 16 rip (arch/x86, sigcontext) */
+#define SIGNAL_REG(sp, n) ((sp) + 40 + (n)*8u)
+#define SIGNAL_BP         10u
+#define SIGNAL_SP         15u
+#define SIGNAL_IP         16u
+
+/* From a frame to its caller, by a rule that is not plain. Fills f->bp_slot. */
 static NOINLINE enum step step_rare(
-	struct unwinder *u, struct unwind_frame *f, struct unwind_regs *out)
+	struct unwinder *u, struct unwind_fresh *f, struct unwind_regs *out)
 {
 	const struct unwind_regs r = f->regs;
+	uint64_t rule = f->rule;
+	uintptr_t cfa = r.sp;
 
-	switch (RULE_KIND(f->rule)) {
+	f->bp_slot = 0;
+	switch (RULE_KIND(rule)) {
 	case CFI_END:
 		return STEP_END;
 	case CFI_COMPLEX:
@@ -213,12 +229,12 @@ static NOINLINE enum step step_rare(
 	case RULE_NO_TABLES:
 		return STEP_NO_TABLES;
 	case CFI_SIGNAL:
-		/* struct ucontext at sp: gregs from offset 40; 10 is rbp, 15 rsp, 16 rip (arch/x86, sigcontext) */
-		if (!readable(u, r.sp + 40 + 16 * 8) || !readable(u, r.sp + 40 + 10 * 8))
+		if (!readable(u, SIGNAL_REG(r.sp, SIGNAL_IP)) || !readable(u, SIGNAL_REG(r.sp, SIGNAL_BP)))
 			return STEP_BROKEN;
-		out->bp = word(r.sp + 40 + 10 * 8);
-		out->sp = word(r.sp + 40 + 15 * 8);
-		out->ip = word(r.sp + 40 + 16 * 8) + 1; /* interrupted, not returned to */
+		f->bp_slot = SIGNAL_REG(r.sp, SIGNAL_BP);
+		out->bp = word(f->bp_slot);
+		out->sp = word(SIGNAL_REG(r.sp, SIGNAL_SP));
+		out->ip = word(SIGNAL_REG(r.sp, SIGNAL_IP)) + 1; /* interrupted, not returned to */
 		return out->ip > 1 ? STEP_OK : STEP_END;
 	case RULE_FRAME_POINTER:
 		if (r.bp == 0) /* how the ABI marks the outermost frame: the loader's entry */
@@ -226,120 +242,122 @@ static NOINLINE enum step step_rare(
 		if (r.bp < r.sp || r.bp - r.sp > MAX_FRAME_BYTES || !readable(u, r.bp) ||
 			!readable(u, r.bp + 8))
 			return STEP_BROKEN;
+		f->bp_slot = r.bp;
 		out->ip = word(r.bp + 8);
 		out->sp = r.bp + 16;
 		out->bp = word(r.bp);
 		return RULE_AFTER_CALL(rule_of(out->ip)) ? STEP_OK : STEP_BROKEN;
-	default:
-		return STEP_BROKEN;
-	}
-}
-
-/* From a frame to its caller. Fills f->bp_slot. */
-static inline __attribute__((always_inline)) enum step step(
-	struct unwinder *u, struct unwind_frame *f, struct unwind_regs *out)
-{
-	const struct unwind_regs r = f->regs;
-	uint64_t rule = f->rule;
-	uintptr_t cfa;
-
-	f->bp_slot = 0;
-	switch (RULE_KIND(rule)) {
-	case CFI_CFA_RSP:
-		cfa = r.sp + (uintptr_t)RULE_CFA(rule);
-		break;
 	case CFI_CFA_RBP:
-		cfa = r.bp + (uintptr_t)RULE_CFA(rule);
+		cfa = r.bp;
 		break;
 	case CFI_CFA_DEREF:
-		cfa = r.bp + (uintptr_t)RULE_CFA(rule);
-		if (!readable(u, cfa))
+		if (!readable(u, r.bp + (uintptr_t)RULE_CFA(rule)))
 			return STEP_BROKEN;
-		cfa = word(cfa);
+		cfa = word(r.bp + (uintptr_t)RULE_CFA(rule)) - (uintptr_t)RULE_CFA(rule);
+		break;
+	case CFI_CFA_RSP:
 		break;
 	default:
-		return step_rare(u, f, out);
-	}
-	if (unlikely(!readable(u, cfa - 8)))
 		return STEP_BROKEN;
+	}
+	cfa += (uintptr_t)RULE_CFA(rule);
+	if (!readable(u, cfa - 8))
+		return STEP_BROKEN;
+	out->bp = r.bp;
 	if (RULE_BP(rule) != CFI_BP_SAME) {
 		f->bp_slot = (RULE_BP(rule) == CFI_BP_AT_CFA ? cfa : r.bp) +
 			     (uintptr_t)RULE_BP_OFFSET(rule);
-		if (unlikely(!readable(u, f->bp_slot)))
+		if (!readable(u, f->bp_slot))
 			return STEP_BROKEN;
 		out->bp = word(f->bp_slot);
-	} else {
-		out->bp = r.bp;
 	}
 	out->ip = word(cfa - 8);
 	out->sp = cfa;
-	return likely(out->ip != 0) ? STEP_OK : STEP_END;
+	return out->ip != 0 ? STEP_OK : STEP_END;
 }
 
-/* For places where it is not worth being inlined. */
-static NOINLINE enum step step_out(
-	struct unwinder *u, struct unwind_frame *f, struct unwind_regs *out)
+static inline __attribute__((always_inline)) enum step step(
+	struct unwinder *u, struct unwind_fresh *f, struct unwind_regs *regs)
 {
-	return step(u, f, out);
+	uint64_t rule = f->rule;
+
+	if (unlikely(RULE_KIND(rule) != RULE_PLAIN))
+		return step_rare(u, f, regs);
+	uintptr_t cfa = regs->sp + (uintptr_t)RULE_CFA(rule);
+	if (unlikely(!readable(u, cfa - 8)))
+		return STEP_BROKEN;
+	/* Read whether it is used or not: half of all functions save rbp, which no branch predictor learns. */
+	uintptr_t slot = cfa + (uintptr_t)RULE_BP_OFFSET(rule), saved = word(slot),
+		  keep = (uintptr_t)(RULE_BP(rule) != CFI_BP_SAME) - 1;
+	f->bp_slot = slot & ~keep;
+	regs->bp = (regs->bp & keep) | (saved & ~keep);
+	regs->ip = word(cfa - 8);
+	regs->sp = cfa;
+	return likely(regs->ip != 0) ? STEP_OK : STEP_END;
 }
 
-/* Is a remembered frame the one with these registers? */
-static inline bool same_frame(const struct unwind_frame *f, const struct unwind_regs *regs)
+/* Is a remembered frame the one with these registers? Number 0 never is. */
+static inline bool same_frame(
+	const struct unwinder *u, uint32_t at, uintptr_t ip, uintptr_t sp, uintptr_t bp)
 {
-	return f->regs.sp == regs->sp && f->regs.ip == regs->ip &&
-	       (f->regs.bp == regs->bp || !f->bp_matters);
+	const struct unwind_frame *f = &u->frames[at];
+
+	return u->sps[at] == sp && f->ip == ip && ((f->bp ^ bp) & f->bp_mask) == 0;
 }
 
-/* Fills what belongs to a frame that is remembered as number `at`, whose callers are there already. */
-static inline void remember(struct unwinder *u, uint32_t at)
+/* Fills what belongs to frame `at`, whose callers are there already; identity and site apart. */
+static inline void remember(struct unwinder *u, uint32_t at, const struct unwind_fresh *fresh)
 {
-	struct unwind_frame *f = &u->frames[at], *next = at ? f - 1 : NULL;
-	uint32_t kind = RULE_KIND(f->rule);
-	bool by_table = kind == CFI_CFA_RSP || kind == CFI_CFA_RBP,
-	     next_matters = next && next->bp_matters;
+	struct unwind_frame *f = &u->frames[at];
+	uint32_t kind = RULE_KIND(fresh->rule), n = f[-1].n_words;
+	uintptr_t next_mask = f[-1].bp_mask, bp_slot = fresh->bp_slot;
 
-	if (kind == CFI_CFA_RSP || kind == CFI_END || kind == RULE_NO_TABLES)
-		f->bp_matters =
-			next_matters && (f->bp_slot == 0 || RULE_BP(f->rule) != CFI_BP_AT_CFA);
+	u->sps[at] = fresh->regs.sp;
+	f->ip = fresh->regs.ip;
+	f->bp = fresh->regs.bp;
+	f->rule = fresh->rule;
+	/* Within a frame a walk outwards meets the last word first: it says where the others are. */
+	if (likely(at > 1)) {
+		u->words[n] = (struct unwind_word){(const uintptr_t *)bp_slot, f[-1].bp};
+		n += bp_slot && next_mask;
+		u->words[n] = (struct unwind_word){
+			(const uintptr_t *)(u->sps[at - 1] - 8), f[-1].ip};
+		if (unlikely(kind == CFI_SIGNAL))
+			u->words[n] = (struct unwind_word){
+				(const uintptr_t *)SIGNAL_REG(fresh->regs.sp, SIGNAL_IP), f[-1].ip - 1};
+		n++;
+		if (unlikely(kind == CFI_SIGNAL || kind == CFI_CFA_DEREF))
+			u->words[n++] = (struct unwind_word){
+				(const uintptr_t *)(kind == CFI_SIGNAL ? SIGNAL_REG(fresh->regs.sp, SIGNAL_SP)
+								       : fresh->regs.bp + (uintptr_t)RULE_CFA(
+										fresh->rule)),
+				u->sps[at - 1]};
+	}
+	f->n_words = n;
+	if (likely(kind == RULE_PLAIN))
+		f->bp_mask = bp_slot ? 0 : next_mask;
+	else if (kind == CFI_CFA_RSP || kind == CFI_END || kind == RULE_NO_TABLES)
+		f->bp_mask = bp_slot && RULE_BP(fresh->rule) == CFI_BP_AT_CFA ? 0 : next_mask;
 	else
-		f->bp_matters = true;
-	if (!next)
-		return;
-	const uintptr_t *ip_slot = (const uintptr_t *)(next->regs.sp - 8);
-	u->checks[at] = (struct unwind_check){
-		.ip_slot = by_table ? ip_slot : NULL,
-		.ip = next->regs.ip,
-		.bp_slot = f->bp_slot && next_matters ? (const uintptr_t *)f->bp_slot : ip_slot,
-		.bp = f->bp_slot && next_matters ? next->regs.bp : next->regs.ip,
-	};
-}
-
-static NOINLINE bool unchanged_step(struct unwinder *u, uint32_t at)
-{
-	struct unwind_regs now;
-
-	return step_out(u, &u->frames[at], &now) == STEP_OK && same_frame(&u->frames[at - 1], &now);
+		f->bp_mask = UINTPTR_MAX;
 }
 
 /*
  * How far the remembered frames from `at` outwards still stand: 0, or the innermost frame whose caller is another.
  * A word is read only when all before it are what they were.
  */
-static inline uint32_t unchanged(struct unwinder *u, uint32_t at)
+static inline uint32_t unchanged(const struct unwinder *u, uint32_t at)
 {
-	for (; at > 0; at--) {
-		const struct unwind_check *c = &u->checks[at];
+	const struct unwind_word *w = &u->words[u->frames[at].n_words];
 
-		if (unlikely(!c->ip_slot)) {
-			if (!unchanged_step(u, at))
-				break;
-			continue;
+	while (w-- > u->words)
+		if (unlikely(*(const volatile uintptr_t *)w->slot != w->value)) {
+			uint32_t n = (uint32_t)(w - u->words);
+			while (u->frames[at - 1].n_words > n)
+				at--;
+			return at;
 		}
-		if (unlikely(*(const volatile uintptr_t *)c->ip_slot != c->ip ||
-			     *(const volatile uintptr_t *)c->bp_slot != c->bp))
-			break;
-	}
-	return at;
+	return 0;
 }
 
 /* The rule of an address, by way of the thread's own memory. */
@@ -366,38 +384,48 @@ static inline uint64_t pseudo_identity(uint64_t outer, enum ht_pseudo pseudo)
 	return pseudo == HT_PSEUDO_ROOT ? outer : mix(outer, ~(uint64_t)pseudo);
 }
 
-/* Identity and site of frame `at`, whose caller's are there already. */
-
 static inline bool of_jit(const struct unwinder *u, uint32_t at)
 {
 	return RULE_MODULE(u->frames[at].rule) == 0;
 }
 
+/* JIT frames' addresses come and go: neighbours are one. */
+static inline bool joins_caller(const struct unwinder *u, uint32_t at)
+{
+	return of_jit(u, at) && at > 1 && of_jit(u, at - 1);
+}
+
 static inline void identify(struct unwinder *u, uint32_t at)
 {
 	struct unwind_frame *f = &u->frames[at];
-	uint64_t outer = at ? f[-1].identity : pseudo_identity(0, u->base);
+	uint64_t outer = f[-1].identity;
 
 	f->site = UNWIND_NO_SITE;
 	if (likely(!of_jit(u, at))) /* another module may come to the same address */
-		f->identity = mix(outer, f->regs.ip ^ (uint64_t)RULE_MODULE(f->rule) << 48);
-	else /* neighbouring JIT frames are one: their addresses come and go */
-		f->identity =
-			at && of_jit(u, at - 1) ? outer : pseudo_identity(outer, HT_PSEUDO_JIT);
+		f->identity = mix(outer, f->ip ^ (uint64_t)RULE_MODULE(f->rule) << 48);
+	else
+		f->identity = joins_caller(u, at) ? outer : pseudo_identity(outer, HT_PSEUDO_JIT);
+}
+
+/* The next stack hangs on this. */
+static inline void hang_on(struct unwinder *u, enum ht_pseudo base)
+{
+	u->sps[0] = UINTPTR_MAX; /* no frame of a stack */
+	u->frames[0].identity = pseudo_identity(0, base);
+	u->frames[0].site = base_sites[base];
 }
 
 static uint32_t new_site(const struct unwinder *u, uint32_t at)
 {
 	const struct unwind_frame *f = &u->frames[at];
-	uint32_t outer = at ? f[-1].site : base_sites[u->base];
 	uint16_t module = RULE_MODULE(f->rule);
 
 	if (module)
 		return sites_child(
-			f->identity, outer, module, f->regs.ip - tally.modules[module].bias);
-	if (at && of_jit(u, at - 1))
-		return outer;
-	return sites_child(f->identity, outer, 0, HT_PSEUDO_JIT);
+			f->identity, f[-1].site, module, f->ip - tally.modules[module].bias);
+	if (joins_caller(u, at))
+		return f[-1].site;
+	return sites_child(f->identity, f[-1].site, 0, HT_PSEUDO_JIT);
 }
 
 uint32_t unwind_site(struct thread *t)
@@ -405,16 +433,16 @@ uint32_t unwind_site(struct thread *t)
 	struct unwinder *u = &t->unwinder;
 	uint32_t at = u->walked;
 
-	for (; at > 0 && u->frames[at - 1].site == UNWIND_NO_SITE; at--) {
-		uint32_t site = sites_find(u->frames[at - 1].identity);
+	for (; u->frames[at].site == UNWIND_NO_SITE; at--) {
+		uint32_t site = sites_find(u->frames[at].identity);
 		if (site) {
-			u->frames[at - 1].site = site;
+			u->frames[at].site = site;
 			break;
 		}
 	}
-	for (; at < u->walked; at++)
+	while (at++ < u->walked)
 		u->frames[at].site = new_site(u, at);
-	return u->walked ? u->frames[u->walked - 1].site : base_sites[u->base];
+	return u->frames[u->walked].site;
 }
 
 static COLD uint64_t slow_stack(struct thread *t, struct unwind_regs regs)
@@ -424,21 +452,43 @@ static COLD uint64_t slow_stack(struct thread *t, struct unwind_regs regs)
 	uint32_t n = unwind_slow(regs.sp, ips, max_depth < 512 ? max_depth : 512);
 
 	__atomic_fetch_add(&tally.header->slow_walks, 1, __ATOMIC_RELAXED);
-	u->base = HT_PSEUDO_ROOT;
+	hang_on(u, HT_PSEUDO_ROOT);
 	if (n == 0 ||
 		ips[0] != regs.ip) { /* libunwind is not there or lost its way: keep what is sure */
 		ips[0] = regs.ip;
 		n = 1;
-		u->base = HT_PSEUDO_BROKEN;
+		hang_on(u, HT_PSEUDO_BROKEN);
 	}
-	for (uint32_t i = 0; i < n; i++) {
-		uintptr_t ip = ips[n - 1 - i];
-		u->frames[i] = (struct unwind_frame){.regs.ip = ip, .rule = rule_of(ip)};
+	for (uint32_t i = 1; i <= n; i++) {
+		u->frames[i] = (struct unwind_frame){.ip = ips[n - i], .rule = rule_of(ips[n - i])};
 		identify(u, i);
 	}
 	u->depth = 0;
 	u->walked = n;
-	return u->frames[n - 1].identity;
+	return u->frames[n].identity;
+}
+
+/* Of a stack that must not be matched next time: too deep, or it ends where it should not. */
+static COLD uint64_t forgettable_stack(struct thread *t, uint32_t kept, uint32_t n, enum ht_pseudo base)
+{
+	struct unwinder *u = &t->unwinder;
+
+	/* Too deep: the innermost frames count, and which they are must not depend on what was remembered. */
+	for (uint32_t i = kept; i > 0 && n < max_depth; i--)
+		u->fresh[n++] = (struct unwind_fresh){.regs.ip = u->frames[i].ip, .rule = u->frames[i].rule};
+	hang_on(u, base);
+	for (uint32_t i = 1; i <= n; i++) {
+		u->frames[i].ip = u->fresh[n - i].regs.ip;
+		u->frames[i].rule = u->fresh[n - i].rule;
+		identify(u, i);
+	}
+	if (base == HT_PSEUDO_TRUNCATED)
+		__atomic_fetch_add(&tally.header->deep_stacks, 1, __ATOMIC_RELAXED);
+	else
+		t->record->cut_stacks++;
+	u->depth = 0;
+	u->walked = n;
+	return u->frames[n].identity;
 }
 
 uint64_t unwind_stack(struct thread *t, const uintptr_t *caller)
@@ -446,76 +496,54 @@ uint64_t unwind_stack(struct thread *t, const uintptr_t *caller)
 	struct unwinder *u = &t->unwinder;
 	struct unwind_regs regs = unwind_regs(caller);
 	uint32_t remembered = u->depth, n = 0, kept = 0;
-	uintptr_t last_sp = 0;
-	enum ht_pseudo base = HT_PSEUDO_ROOT;
-	bool stable = true; /* may be matched next time */
 
 	if (unlikely(regs.sp - u->stack_low >= u->stack_high - u->stack_low))
 		enter_stack(u, regs.sp);
+	if (unlikely(remembered == 0))
+		u->sps[0] = UINTPTR_MAX;
 	for (;;) {
-		if (unlikely(regs.sp < last_sp))
-			remembered = u->depth; /* the stack was switched: order says nothing */
-		last_sp = regs.sp;
-		while (remembered > 0 && u->frames[remembered - 1].regs.sp < regs.sp)
+		while (u->sps[remembered] < regs.sp)
 			remembered--;
-
-		struct unwind_frame *f;
-		if (remembered > 0 && same_frame(&u->frames[remembered - 1], &regs)) {
-			uint32_t at = unchanged(u, remembered - 1);
-			if (at == 0) {
+		if (same_frame(u, remembered, regs.ip, regs.sp, regs.bp)) {
+			uint32_t at = unchanged(u, remembered);
+			if (likely(at == 0)) {
 				kept = remembered;
 				break;
 			}
 			/* Frames up to `at` stand, its caller is another: nothing further in can match. */
-			remembered = at;
+			remembered = at - 1;
 		}
-		f = &u->fresh[n++];
-		f->regs = regs;
+		struct unwind_fresh *f = &u->fresh[n++];
+		uintptr_t sp = regs.sp;
+		f->regs.ip = regs.ip;
+		f->regs.sp = regs.sp;
+		f->regs.bp = regs.bp;
 		f->rule = thread_rule(t, regs.ip);
 		enum step s = step(u, f, &regs);
 		if (likely(s == STEP_OK)) {
-			if (unlikely(n >= max_depth)) {
-				base = HT_PSEUDO_TRUNCATED;
-				stable = false;
-				break;
-			}
+			if (unlikely(n >= max_depth))
+				return forgettable_stack(t, 0, n, HT_PSEUDO_TRUNCATED);
+			if (unlikely(regs.sp < sp))
+				remembered = u->depth; /* the stack was switched: order says nothing */
 			continue;
 		}
 		if (s == STEP_COMPLEX)
-			return slow_stack(t, n == 0 ? regs : u->fresh[0].regs);
-		if (s == STEP_NO_TABLES) {
-			base = HT_PSEUDO_NO_TABLES;
-		} else if (s == STEP_BROKEN) {
-			base = HT_PSEUDO_BROKEN;
-			stable = false;
-		}
+			return slow_stack(t, u->fresh[0].regs);
+		if (s == STEP_BROKEN)
+			return forgettable_stack(t, 0, n, HT_PSEUDO_BROKEN);
+		hang_on(u, s == STEP_NO_TABLES ? HT_PSEUDO_NO_TABLES : HT_PSEUDO_ROOT);
+		t->record->cut_stacks += s == STEP_NO_TABLES;
 		break;
 	}
-	if (kept && unlikely(kept + n > max_depth)) {
-		/* Too deep: the innermost frames count, and which they are must not depend on what was remembered. */
-		for (uint32_t i = kept; i-- > 0 && n < max_depth;)
-			u->fresh[n++] = u->frames[i];
-		kept = 0;
-		base = HT_PSEUDO_TRUNCATED;
-		stable = false;
-	}
+	if (unlikely(kept + n > max_depth))
+		return forgettable_stack(t, kept, n, HT_PSEUDO_TRUNCATED);
 
-	if (unlikely(kept == 0)) {
-		u->base = base;
-		if (base == HT_PSEUDO_TRUNCATED)
-			__atomic_fetch_add(&tally.header->deep_stacks, 1, __ATOMIC_RELAXED);
-		else if (base != HT_PSEUDO_ROOT)
-			t->record->cut_stacks++;
-	}
 	u->depth = u->walked = kept + n;
-	for (uint32_t i = kept; n-- > 0; i++) {
-		u->frames[i] = u->fresh[n];
-		identify(u, i);
-		remember(u, i);
+	for (uint32_t at = kept + 1; n > 0; at++) {
+		remember(u, at, &u->fresh[--n]);
+		identify(u, at);
 	}
-	if (unlikely(!stable))
-		u->depth = 0;
-	return u->walked ? u->frames[u->walked - 1].identity : pseudo_identity(0, u->base);
+	return u->frames[u->walked].identity;
 }
 
 void unwind_forget(uintptr_t start, uintptr_t end)

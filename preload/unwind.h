@@ -31,34 +31,44 @@ static inline struct unwind_regs unwind_regs(const uintptr_t *caller)
 		.ip = caller[1], .sp = (uintptr_t)(caller + 2), .bp = caller[0]};
 }
 
+/* A word of the stack that led from one frame to the next. */
+struct unwind_word {
+	const uintptr_t *slot;
+	uintptr_t value;
+};
+#define UNWIND_FRAME_WORDS 3u /* at most */
+
 struct unwind_frame {
-	struct unwind_regs regs; /* bp means nothing where bp_matters is false */
+	uintptr_t ip;
+	uintptr_t bp;
+	uintptr_t bp_mask; /* all ones where a walk from here outwards depends on rbp, else 0 */
 	uint64_t rule;
-	uintptr_t bp_slot; /* where the caller's rbp was read; 0: nowhere */
 	uint64_t identity; /* of the stack that ends here */
-	uint32_t site;     /* of it, or UNWIND_NO_SITE: nobody asked yet */
-	bool bp_matters;   /* a walk from here outwards depends on rbp */
+	uint32_t n_words;  /* words that lead from here to the outermost frame */
+	uint32_t site;     /* of that stack, or UNWIND_NO_SITE: nobody asked yet */
 };
 
-/* What must be unchanged for a remembered frame still to lead to the next one out. */
-struct unwind_check {
-	const uintptr_t *ip_slot; /* NULL: it takes a step to tell */
-	uintptr_t ip;
-	const uintptr_t *bp_slot; /* ip_slot again where rbp does not matter */
-	uintptr_t bp;
+/* A frame while walking. */
+struct unwind_fresh {
+	struct unwind_regs regs;
+	uint64_t rule;
+	uintptr_t bp_slot; /* where the caller's rbp was read; 0: nowhere */
 };
 
 #define UNWIND_NO_SITE UINT32_MAX
 
-/* One thread's memory of its last stack. Zeroed memory is a valid start. */
+/*
+ * One thread's memory of its last stack: frames 1 to depth, the outermost first. Frame 0 is what it hangs on. Zeroed memory
+ * is a valid start.
+ */
 struct unwinder {
 	uintptr_t stack_low, stack_high; /* known to be readable */
-	uint32_t depth;                  /* remembered frames; frames[0] is the outermost */
+	uint32_t depth;                  /* remembered frames */
 	uint32_t walked;                 /* frames of the stack that was walked last */
-	enum ht_pseudo base;             /* what that stack hangs on */
-	struct unwind_check checks[UNWIND_MAX_DEPTH]; /* of frames[i] */
-	struct unwind_frame frames[UNWIND_MAX_DEPTH];
-	struct unwind_frame fresh[UNWIND_MAX_DEPTH]; /* innermost first, while walking */
+	uintptr_t sps[UNWIND_MAX_DEPTH + 1];
+	struct unwind_frame frames[UNWIND_MAX_DEPTH + 1];
+	struct unwind_word words[UNWIND_MAX_DEPTH * UNWIND_FRAME_WORDS]; /* the outermost first */
+	struct unwind_fresh fresh[UNWIND_MAX_DEPTH];                     /* innermost first */
 };
 
 /* For a fresh process image or a forked child; depth: most frames to keep of a stack. */
