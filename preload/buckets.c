@@ -8,6 +8,8 @@
 #include "tallyfile.h"
 
 static struct index bucket_index, regrow_index, chain_index;
+#define FIRST_BITS 8u /* of a thread's table of buckets */
+
 static struct sys_lock counters_lock;
 static struct ht_counters nowhere; /* where counts go that have no room */
 
@@ -149,18 +151,62 @@ struct ht_counters *buckets_counters(struct thread *t, uint32_t bucket)
 						      : new_counters(t, bucket);
 }
 
-static COLD uint32_t get_miss(struct thread *t, struct thread_bucket *cached, uint64_t key,
-	struct ht_bucket k, struct ht_counters **counters)
+/* What this thread has counters for, by key */
+
+static size_t table_bytes(uint32_t shift)
+{
+	return sizeof(struct thread_bucket) << (64 - shift);
+}
+
+/* The slot of a key, or the empty one where it belongs. */
+static inline struct thread_bucket *slot_of(
+	struct thread_bucket *table, uint32_t shift, uint64_t key)
+{
+	uint64_t mask = (1ull << (64 - shift)) - 1, at = key >> shift;
+
+	while (table[at].key != key && table[at].key != 0)
+		at = (at + 1) & mask;
+	return &table[at];
+}
+
+/* Room for one more; false: there is none, and what is not in the table is looked for in the long way each time. */
+static bool table_room(struct thread *t)
+{
+	struct thread_bucket *old = t->buckets;
+	uint32_t shift = t->buckets_shift - 1;
+
+	if (old && t->n_buckets < (1ull << (64 - t->buckets_shift)) * 3 / 4)
+		return true;
+	if (!old)
+		shift = 64 - FIRST_BITS;
+	struct thread_bucket *table = sys_map_table(table_bytes(shift));
+	if (!table)
+		return old && t->n_buckets + 1 < 1ull << (64 - t->buckets_shift);
+	for (uint64_t i = 0; old && i < 1ull << (64 - t->buckets_shift); i++)
+		if (old[i].key)
+			*slot_of(table, shift, old[i].key) = old[i];
+	if (old)
+		sys_unmap(old, table_bytes(t->buckets_shift));
+	t->buckets = table;
+	t->buckets_shift = shift;
+	return true;
+}
+
+static COLD uint32_t get_miss(
+	struct thread *t, uint64_t key, struct ht_bucket k, struct ht_counters **counters)
 {
 	k.site = unwind_site(t);
 
 	uint32_t bucket = index_get(&bucket_index, &bucket_ops, bucket_hash_key(&k), &k);
 
+	*counters = buckets_counters(t, bucket);
 	if (bucket == 0)
 		tallyfile_dropped(HT_DROP_BUCKETS_FULL);
-	*counters = buckets_counters(t, bucket);
-	if (*counters != &nowhere)
-		*cached = (struct thread_bucket){key, bucket, tallyfile_counters(*counters)};
+	else if (*counters != &nowhere && table_room(t)) {
+		*slot_of(t->buckets, t->buckets_shift, key) =
+			(struct thread_bucket){key, bucket, tallyfile_counters(*counters)};
+		t->n_buckets++;
+	}
 	return bucket;
 }
 
@@ -168,14 +214,16 @@ uint32_t buckets_get(struct thread *t, uint64_t stack, uint32_t size_class, uint
 	enum ht_source source, struct ht_counters **counters)
 {
 	uint64_t kind = size_class << 16 | (uint32_t)align << 8 | source;
-	uint64_t key = (stack ^ kind) * 0xff51afd7ed558ccdu;
-	struct thread_bucket *cached = &t->buckets[key >> (64 - THREAD_BUCKET_BITS)];
+	uint64_t key = ((stack ^ kind) * 0xff51afd7ed558ccdu) | 1; /* never 0; its upper half is the better one */
 
-	if (likely(cached->key == key)) {
-		*counters = &tally.counters[cached->record];
-		return cached->bucket;
+	if (likely(t->buckets)) {
+		const struct thread_bucket *found = slot_of(t->buckets, t->buckets_shift, key);
+		if (likely(found->key == key)) {
+			*counters = &tally.counters[found->record];
+			return found->bucket;
+		}
 	}
-	return get_miss(t, cached, key,
+	return get_miss(t, key,
 		(struct ht_bucket){.size_class = (uint16_t)size_class,
 			.align = align,
 			.source = (uint8_t)source},

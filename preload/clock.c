@@ -14,18 +14,19 @@
 #define ROW_LEAST_BYTES (64 << 10)
 #define ROW_MASK        0xffffffu
 
-uint64_t clock_next_point;
-static struct sys_lock point_lock, row_lock;
-static uint64_t live_max;            /* since the last point or mark */
-static uint64_t point_max, mark_max; /* since each, but for what is in live_max; under point_lock */
+/* Every event reads this: in no cache line with what is written. */
+uint64_t clock_next_point __attribute__((aligned(SYS_LINE_BYTES)));
+static struct {
+	struct sys_lock point_lock, row_lock;
+	uint64_t live_max;            /* since the last point or mark */
+	uint64_t point_max, mark_max; /* since each, but for what is in live_max; under point_lock */
+} own __attribute__((aligned(SYS_LINE_BYTES)));
 
 bool clock_init(void)
 {
 	struct ht_header *h = tally.header;
 
-	memset(&point_lock, 0, sizeof(point_lock));
-	memset(&row_lock, 0, sizeof(row_lock));
-	live_max = point_max = mark_max = 0;
+	memset(&own, 0, sizeof(own));
 	h->n_history = 1;
 	h->n_points = 0;
 	h->start_ns = h->last_ns = sys_monotonic_ns();
@@ -59,8 +60,8 @@ void clock_flush(struct thread *t, uint64_t now)
 		__atomic_store_n(&h->peak_stamp, stamp, __ATOMIC_RELEASE);
 		__atomic_store_n(&h->rising, 0, __ATOMIC_RELEASE);
 	}
-	if ((int64_t)live > (int64_t)__atomic_load_n(&live_max, __ATOMIC_RELAXED))
-		__atomic_store_n(&live_max, live, __ATOMIC_RELAXED);
+	if ((int64_t)live > (int64_t)__atomic_load_n(&own.live_max, __ATOMIC_RELAXED))
+		__atomic_store_n(&own.live_max, live, __ATOMIC_RELAXED);
 	/* live/256 is shared by all threads, and each may be that far off in either direction */
 	t->flush_bytes =
 		live < EXACT_BELOW || (int64_t)live < 0 ? 0 : (live >> 9) / threads_count();
@@ -80,7 +81,7 @@ static uint32_t new_row(uint32_t bucket, uint32_t counters)
 {
 	uint32_t n = 0;
 
-	sys_lock(&row_lock);
+	sys_lock(&own.row_lock);
 	if (tallyfile_room(HT_SEC_HISTORY, tally.header->n_history + 1)) {
 		n = tally.header->n_history;
 		struct ht_history *row = &tally.history[n];
@@ -91,7 +92,7 @@ static uint32_t new_row(uint32_t bucket, uint32_t counters)
 		/* release: readers of the file look at no row beyond the count */
 		__atomic_store_n(&tally.header->n_history, n + 1, __ATOMIC_RELEASE);
 	}
-	sys_unlock(&row_lock);
+	sys_unlock(&own.row_lock);
 	return n;
 }
 
@@ -144,12 +145,12 @@ static void coarsen(struct ht_header *h)
 /* Takes the highest since the last point or mark out, to the account of both. */
 static void collect_max(uint64_t live)
 {
-	uint64_t highest = __atomic_exchange_n(&live_max, live, __ATOMIC_RELAXED);
+	uint64_t highest = __atomic_exchange_n(&own.live_max, live, __ATOMIC_RELAXED);
 
-	if (highest > point_max)
-		point_max = highest;
-	if (highest > mark_max)
-		mark_max = highest;
+	if (highest > own.point_max)
+		own.point_max = highest;
+	if (highest > own.mark_max)
+		own.mark_max = highest;
 }
 
 void clock_mark(struct thread *t, struct ht_mark *m)
@@ -161,13 +162,13 @@ void clock_mark(struct thread *t, struct ht_mark *m)
 	sys_usage(&usage);
 	m->rss_bytes = usage.rss_bytes;
 	m->cpu_ns = usage.cpu_ns;
-	sys_lock(&point_lock);
+	sys_lock(&own.point_lock);
 	uint64_t live = __atomic_load_n(&tally.header->live_bytes, __ATOMIC_RELAXED);
 	collect_max(live);
 	m->live_bytes = live;
-	m->peak_bytes = mark_max > live ? mark_max : live;
-	mark_max = 0;
-	sys_unlock(&point_lock);
+	m->peak_bytes = own.mark_max > live ? own.mark_max : live;
+	own.mark_max = 0;
+	sys_unlock(&own.point_lock);
 }
 
 COLD void clock_point(struct thread *t, uint64_t now)
@@ -175,7 +176,7 @@ COLD void clock_point(struct thread *t, uint64_t now)
 	struct ht_header *h = tally.header;
 	struct sys_usage usage;
 
-	if (!sys_trylock(&point_lock))
+	if (!sys_trylock(&own.point_lock))
 		return; /* another thread is at it */
 	if (now < clock_next_point)
 		goto out;
@@ -189,7 +190,7 @@ COLD void clock_point(struct thread *t, uint64_t now)
 	*p = (struct ht_point){
 		.ticks = now,
 		.live_bytes = live,
-		.live_max_bytes = point_max > live ? point_max : live,
+		.live_max_bytes = own.point_max > live ? own.point_max : live,
 		.allocs = sum.allocs,
 		.alloc_bytes = sum.alloc_bytes,
 		.rss_bytes = usage.rss_bytes,
@@ -203,7 +204,7 @@ COLD void clock_point(struct thread *t, uint64_t now)
 		.major_faults = usage.major_faults,
 		.sys_ns = usage.sys_ns,
 	};
-	point_max = 0;
+	own.point_max = 0;
 	h->last_ns = sys_monotonic_ns();
 	h->last_ticks = sys_ticks();
 	h->cpu_ns = usage.cpu_ns;
@@ -214,9 +215,9 @@ COLD void clock_point(struct thread *t, uint64_t now)
 	__atomic_add_fetch(&h->stamp, 1, __ATOMIC_RELEASE);
 	__atomic_store_n(&clock_next_point, now + h->point_ticks, __ATOMIC_RELAXED);
 	threads_note_name(t);
-	sys_unlock(&point_lock);
+	sys_unlock(&own.point_lock);
 	locality_point(live, now);
 	return;
 out:
-	sys_unlock(&point_lock);
+	sys_unlock(&own.point_lock);
 }

@@ -7,10 +7,11 @@
 #ifndef HEAPTALLY_FORMAT_H
 #define HEAPTALLY_FORMAT_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #define HT_MAGIC "heaptlly" /* eight bytes, no terminator */
-#define HT_VERSION 3u
+#define HT_VERSION 4u
 #define HT_MAX_EXTENTS 8192u
 #define HT_EXTENTS_OFFSET 4096u /* the extent table follows the header page */
 #define HT_TIMELINE_POINTS 508u /* capacity; coarsened to half when full */
@@ -120,14 +121,21 @@ struct ht_header {
 	uint32_t command; /* arguments joined by spaces */
 	uint32_t cwd;
 
-	/* live bytes and the peak. See FORMAT.md, "Peak". */
+	uint32_t stack_depth; /* most frames kept of a stack */
+	uint32_t reserved_before[13];
+
+	/* live bytes and the peak, see FORMAT.md, "Peak": a cache line that all threads write */
 	uint64_t live_bytes; /* as last flushed: within the bound of the sum over buckets */
 	uint64_t peak_bytes;
 	uint64_t peak_ticks;
-	uint64_t stamp;	     /* moves on at every passed peak and every tick of the timeline */
+	uint32_t rising; /* 1 while live bytes stand at their highest */
+	uint32_t reserved_between[9];
+
+	/* stamps: a cache line that every event reads and few write */
+	uint64_t stamp;	     /* moves on at every passed peak, every mark and every tick of the timeline */
 	uint64_t peak_stamp; /* the stamp given out when the last peak was passed */
-	uint32_t rising;     /* 1 while live bytes stand at their highest */
-	uint32_t stack_depth; /* most frames kept of a stack */
+	uint64_t mark_stamp; /* the stamp given out by the last mark; 0: there is none but the start */
+	uint64_t reserved_after[5];
 
 	/* timeline */
 	uint32_t n_points;
@@ -163,7 +171,6 @@ struct ht_header {
 	uint32_t n_phases;
 	uint32_t n_contents;
 	uint32_t lost_marks; /* made when HT_MAX_MARKS were there */
-	uint64_t mark_stamp; /* the stamp given out by the last mark; 0: there is none but the start */
 };
 
 /* The pseudo module: sites with module 0 are no addresses; their offset is one of these. */
@@ -418,6 +425,9 @@ struct ht_location {
 };
 
 _Static_assert(sizeof(struct ht_header) <= 4096, "header fits its page");
+_Static_assert(offsetof(struct ht_header, live_bytes) == 192, "a cache line of its own");
+_Static_assert(offsetof(struct ht_header, stamp) == 256, "a cache line of its own");
+_Static_assert(offsetof(struct ht_header, n_points) == 320, "layout");
 _Static_assert(sizeof(struct ht_extent) == 32, "layout");
 _Static_assert(sizeof(struct ht_module) == 88, "layout");
 _Static_assert(sizeof(struct ht_site) == 16, "layout");

@@ -47,23 +47,30 @@
 #define BIRTH_UNIT_BITS 8u /* ticks are counted in this unit */
 #define BIRTH_MANTISSA  13u
 
+/* Side records go to and fro between threads and the store in lists of this length, linked by next_free. */
+#define SIDE_BATCH 32u
+
 struct side {
 	uint64_t bytes;
 	uint32_t bucket;
 	uint32_t origin;
 	uint32_t regrows;
 	uint32_t next_free;
+	uint32_t next_batch;
 	bool filled;
 };
 
-static uint32_t **areas;                             /* words of the pages of each GiB */
-static uint32_t used_areas[MAX_AREAS], n_used_areas; /* each plus 1 */
+/* What every event reads lies apart from what is written. */
+static uint32_t **areas; /* words of the pages of each GiB */
 static char *tables;
-static size_t tables_used;
-static void *free_slots[KEY_BITS + 1]; /* by log2; linked through the first word */
-static struct sys_lock memory_lock, side_lock;
 static struct side *sides;
-static uint32_t n_sides, free_side;
+static uint32_t used_areas[MAX_AREAS], n_used_areas; /* each plus 1 */
+static struct {
+	struct sys_lock memory_lock, side_lock;
+	size_t tables_used;
+	void *free_slots[KEY_BITS + 1]; /* by log2; linked through the first word */
+	uint32_t n_sides, free_batch;
+} store __attribute__((aligned(SYS_LINE_BYTES)));
 
 static inline uint32_t birth_pack(uint64_t ticks)
 {
@@ -88,26 +95,58 @@ uint64_t ledger_time(uint64_t ticks)
 	return birth_unpack(birth_pack(ticks));
 }
 
-static uint32_t side_new(const struct ledger_entry *e)
+/* A list of SIDE_BATCH records, or nothing. */
+static COLD void side_fetch(struct ledger_pool *own)
 {
-	sys_lock(&side_lock);
-	uint32_t n = free_side;
-	if (n)
-		free_side = sides[n].next_free;
-	else if (n_sides < MAX_SIDES)
-		n = n_sides++;
-	if (n)
-		sides[n] = (struct side){e->bytes, e->bucket, e->origin, e->regrows, 0, e->filled};
-	sys_unlock(&side_lock);
+	sys_lock(&store.side_lock);
+	uint32_t n = store.free_batch;
+	if (n) {
+		store.free_batch = sides[n].next_batch;
+	} else if (store.n_sides + SIDE_BATCH <= MAX_SIDES) {
+		n = store.n_sides;
+		store.n_sides += SIDE_BATCH;
+		for (uint32_t i = n; i < n + SIDE_BATCH - 1; i++)
+			sides[i].next_free = i + 1;
+	}
+	sys_unlock(&store.side_lock);
+	own->first = n;
+	own->n = n ? SIDE_BATCH : 0;
+}
+
+static COLD void side_give_back(struct ledger_pool *own)
+{
+	uint32_t batch = own->first, last = batch;
+
+	for (uint32_t i = 1; i < SIDE_BATCH; i++)
+		last = sides[last].next_free;
+	own->first = sides[last].next_free;
+	own->n -= SIDE_BATCH;
+	sides[last].next_free = 0;
+	sys_lock(&store.side_lock);
+	sides[batch].next_batch = store.free_batch;
+	store.free_batch = batch;
+	sys_unlock(&store.side_lock);
+}
+
+static uint32_t side_new(struct ledger_pool *own, const struct ledger_entry *e)
+{
+	if (unlikely(own->n == 0))
+		side_fetch(own);
+	uint32_t n = own->first;
+	if (likely(n)) {
+		own->first = sides[n].next_free;
+		own->n--;
+		sides[n] = (struct side){e->bytes, e->bucket, e->origin, e->regrows, 0, 0, e->filled};
+	}
 	return n;
 }
 
-static void side_free(uint32_t n)
+static void side_free(struct ledger_pool *own, uint32_t n)
 {
-	sys_lock(&side_lock);
-	sides[n].next_free = free_side;
-	free_side = n;
-	sys_unlock(&side_lock);
+	sides[n].next_free = own->first;
+	own->first = n;
+	if (unlikely(++own->n >= 2 * SIDE_BATCH))
+		side_give_back(own);
 }
 
 static uint64_t *slots_new(uint32_t log2)
@@ -116,16 +155,16 @@ static uint64_t *slots_new(uint32_t log2)
 	void *p;
 	bool used = true;
 
-	sys_lock(&memory_lock);
-	p = free_slots[log2];
+	sys_lock(&store.memory_lock);
+	p = store.free_slots[log2];
 	if (p) {
-		free_slots[log2] = *(void **)p;
-	} else if (tables_used + bytes <= TABLE_BYTES) {
-		p = tables + tables_used;
-		tables_used += bytes;
+		store.free_slots[log2] = *(void **)p;
+	} else if (store.tables_used + bytes <= TABLE_BYTES) {
+		p = tables + store.tables_used;
+		store.tables_used += bytes;
 		used = false; /* fresh from the kernel */
 	}
-	sys_unlock(&memory_lock);
+	sys_unlock(&store.memory_lock);
 	if (p && used)
 		memset(p, 0, bytes);
 	return p;
@@ -133,10 +172,10 @@ static uint64_t *slots_new(uint32_t log2)
 
 static void slots_free(uint64_t *slots, uint32_t log2)
 {
-	sys_lock(&memory_lock);
-	*(void **)slots = free_slots[log2];
-	free_slots[log2] = slots;
-	sys_unlock(&memory_lock);
+	sys_lock(&store.memory_lock);
+	*(void **)slots = store.free_slots[log2];
+	store.free_slots[log2] = slots;
+	sys_unlock(&store.memory_lock);
 }
 
 static COLD uint32_t *new_area(uint32_t **area)
@@ -190,9 +229,10 @@ static COLD uint32_t lock_wait(uint32_t *word)
 /* The word as it was, without LOCKED. */
 static inline uint32_t lock(uint32_t *word)
 {
-	/* acquire: what the holder before us wrote is visible */
-	uint32_t value = __atomic_fetch_or(word, LOCKED, __ATOMIC_ACQUIRE);
-	return likely(!(value & LOCKED)) ? value : lock_wait(word);
+	/* One instruction where only the bit's value is asked for. acquire: what the holder before us wrote is visible */
+	if (unlikely(__atomic_fetch_or(word, LOCKED, __ATOMIC_ACQUIRE) & LOCKED))
+		return lock_wait(word);
+	return __atomic_load_n(word, __ATOMIC_RELAXED) & ~LOCKED;
 }
 
 static inline void unlock(uint32_t *word, uint32_t value)
@@ -242,7 +282,7 @@ static COLD uint32_t grow(uint32_t word)
 	return WORD(slots, log2);
 }
 
-static inline void unpack(uint64_t s, struct ledger_entry *e)
+static inline void unpack(struct ledger_pool *own, uint64_t s, struct ledger_entry *e)
 {
 	e->thread = THREAD(s);
 	e->birth_ticks = birth_unpack(BIRTH(s));
@@ -253,7 +293,7 @@ static inline void unpack(uint64_t s, struct ledger_entry *e)
 		e->origin = sides[n].origin;
 		e->regrows = sides[n].regrows;
 		e->filled = sides[n].filled;
-		side_free(n);
+		side_free(own, n);
 	} else {
 		e->bucket = e->origin = REF(s);
 		e->regrows = 0;
@@ -262,13 +302,14 @@ static inline void unpack(uint64_t s, struct ledger_entry *e)
 	}
 }
 
-static inline bool pack(uintptr_t pointer, const struct ledger_entry *e, uint64_t *s)
+static inline bool pack(
+	struct ledger_pool *own, uintptr_t pointer, const struct ledger_entry *e, uint64_t *s)
 {
 	uint64_t rest = e->bytes - ht_class_min_bytes(ht_size_class(e->bytes)), ref = e->bucket;
 	uint64_t side = 0;
 
 	if (unlikely(e->regrows > 0 || e->filled || rest > 0xff || ref == 0 || ref > MAX_REF)) {
-		ref = side_new(e);
+		ref = side_new(own, e);
 		side = SIDE;
 		rest = 0;
 		if (ref == 0)
@@ -280,14 +321,30 @@ static inline bool pack(uintptr_t pointer, const struct ledger_entry *e, uint64_
 	return true;
 }
 
-enum ledger_result ledger_put(
-	uintptr_t pointer, const struct ledger_entry *e, struct ledger_entry *old)
+/* The lock is a barrier: what is behind it should be on its way before. */
+static inline void prefetch(const uint32_t *place, uint32_t key)
+{
+	uint32_t word = __atomic_load_n(place, __ATOMIC_RELAXED);
+
+	__builtin_prefetch(SLOTS(word) + home(key, LOG2(word)), 1);
+}
+
+void ledger_expect(uintptr_t pointer)
+{
+	const uint32_t *place = word_of(pointer, false);
+
+	if (likely(place))
+		prefetch(place, key_of(pointer));
+}
+
+enum ledger_result ledger_put(struct ledger_pool *own, uintptr_t pointer,
+	const struct ledger_entry *e, struct ledger_entry *old)
 {
 	uint32_t *place = word_of(pointer, true), key = key_of(pointer), at = 0;
 	enum ledger_result result = LEDGER_OK;
 	uint64_t s;
 
-	if (unlikely(!place || !pack(pointer, e, &s)))
+	if (unlikely(!place || !pack(own, pointer, e, &s)))
 		return LEDGER_NO_MEMORY;
 	uint32_t word = lock(place);
 	if (likely(word))
@@ -297,7 +354,7 @@ enum ledger_result ledger_put(
 		if (!grown) {
 			unlock(place, word);
 			if (s & SIDE)
-				side_free(SIDE_N(s));
+				side_free(own, SIDE_N(s));
 			return LEDGER_NO_MEMORY;
 		}
 		word = grown;
@@ -307,18 +364,19 @@ enum ledger_result ledger_put(
 	SLOTS(word)[at] = s;
 	unlock(place, word);
 	if (unlikely(before)) {
-		unpack(before, old);
+		unpack(own, before, old);
 		result = LEDGER_REPLACED;
 	}
 	return result;
 }
 
-bool ledger_take(uintptr_t pointer, struct ledger_entry *e)
+bool ledger_take(struct ledger_pool *own, uintptr_t pointer, struct ledger_entry *e)
 {
 	uint32_t *place = word_of(pointer, false), key = key_of(pointer);
 
 	if (unlikely(!place || (pointer & 7) || !__atomic_load_n(place, __ATOMIC_RELAXED)))
 		return false;
+	prefetch(place, key);
 	uint32_t word = lock(place);
 	uint64_t *slots = SLOTS(word);
 	uint32_t log2 = LOG2(word), mask = (1u << log2) - 1, hole = find(slots, log2, key);
@@ -338,7 +396,7 @@ bool ledger_take(uintptr_t pointer, struct ledger_entry *e)
 	}
 	slots[hole] = 0;
 	unlock(place, word);
-	unpack(s, e);
+	unpack(own, s, e);
 	return true;
 }
 
@@ -397,12 +455,9 @@ bool ledger_init(bool sparse)
 	n_used_areas = 0;
 	areas = sys_reserve(sizeof(areas[0]) << (ADDRESS_BITS - AREA_BITS));
 	tables = sparse ? sys_reserve(TABLE_BYTES) : sys_map_huge(TABLE_BYTES);
-	memset(&memory_lock, 0, sizeof(memory_lock));
-	memset(&side_lock, 0, sizeof(side_lock));
-	memset(free_slots, 0, sizeof(free_slots));
-	tables_used = LINE_BYTES; /* no table has the number 0 */
-	n_sides = 1;
-	free_side = 0;
+	memset(&store, 0, sizeof(store));
+	store.tables_used = LINE_BYTES; /* no table has the number 0 */
+	store.n_sides = 1;
 	sides = sys_reserve(sizeof(struct side) * MAX_SIDES);
 	return areas && tables && sides;
 }

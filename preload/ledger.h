@@ -22,19 +22,26 @@ struct ledger_entry {
 /* For a fresh process image or a forked child. */
 bool ledger_init(bool sparse); /* few pointers will be in, anywhere */
 
+/* Side records that one thread has at hand, for what does not fit a slot. Zeroed memory is a valid start. */
+struct ledger_pool {
+	uint32_t first, n;
+};
+
 enum ledger_result {
 	LEDGER_OK = 0,
 	LEDGER_REPLACED = 1, /* the pointer was there already: *old is what it was */
 	LEDGER_NO_MEMORY = -1,
 };
-enum ledger_result ledger_put(
-	uintptr_t pointer, const struct ledger_entry *e, struct ledger_entry *old);
+enum ledger_result ledger_put(struct ledger_pool *own, uintptr_t pointer,
+	const struct ledger_entry *e, struct ledger_entry *old);
+/* The pointer is about to be put: brings its place into the cache. */
+void ledger_expect(uintptr_t pointer);
 
 /* A time rounded as births are: to a 2^13th of the time since the start, and 256 ticks at least. */
 uint64_t ledger_time(uint64_t ticks);
 
 /* Removes a pointer. False: not there. */
-bool ledger_take(uintptr_t pointer, struct ledger_entry *e);
+bool ledger_take(struct ledger_pool *own, uintptr_t pointer, struct ledger_entry *e);
 
 /*
  * Looking at what is live by address, while others change it: each block is seen as it was before a change or after it.

@@ -327,7 +327,7 @@ static void enter_in_ledger(struct thread *t, void *p, const struct ledger_entry
 {
 	struct ledger_entry old;
 
-	switch (ledger_put((uintptr_t)p, e, &old)) {
+	switch (ledger_put(&t->sides, (uintptr_t)p, e, &old)) {
 	case LEDGER_OK:
 		break;
 	case LEDGER_REPLACED:
@@ -365,6 +365,7 @@ void record_alloc(struct thread *t, const uintptr_t *caller, void *p, uint64_t b
 {
 	uint64_t now = sys_ticks(), weight = sample_weight(p, bytes);
 	struct ht_counters *c;
+	ledger_expect((uintptr_t)p);
 	uint64_t stack = unwind_stack(t, caller);
 	uint32_t bucket = buckets_get(t, stack, ht_size_class(bytes), align, source, &c);
 	struct ledger_entry e = {
@@ -375,21 +376,22 @@ void record_alloc(struct thread *t, const uintptr_t *caller, void *p, uint64_t b
 		.birth_ticks = now,
 	};
 
-	clock_live_changed(t, (int64_t)(weight * bytes), now);
-	count_arrival(t, bucket, c, weight, bytes, usable_bytes);
-	c->allocs += weight;
-	c->alloc_bytes += weight * bytes;
 	if (uninitialised && unlikely(--t->until_filled == 0)) {
 		t->until_filled = probes_interval(PROBES_FILLED_EVERY);
 		e.filled = probes_fill(p, 0, bytes);
 	}
+	if (unlikely(sample_mean))
+		sample_enter(p);
+	/* Before the counters: its lock waits for every store before it. */
+	enter_in_ledger(t, p, &e, now);
+	clock_live_changed(t, (int64_t)(weight * bytes), now);
+	count_arrival(t, bucket, c, weight, bytes, usable_bytes);
+	c->allocs += weight;
+	c->alloc_bytes += weight * bytes;
 	if (unlikely(__atomic_load_n(&adopt_waiting, __ATOMIC_RELAXED)) && source == HT_SOURCE_LIBC)
 		adopt_run();
 	threads_add(&t->record->allocs, weight);
 	record_self.last_alloc = p;
-	if (unlikely(sample_mean))
-		sample_enter(p);
-	enter_in_ledger(t, p, &e, now);
 	after_event(t, now);
 }
 
@@ -410,9 +412,9 @@ void record_failure(uint64_t bytes)
 	__atomic_fetch_add(&tally.header->failed_bytes, bytes, __ATOMIC_RELAXED);
 }
 
-bool record_take(void *p, struct ledger_entry *e)
+bool record_take(struct thread *t, void *p, struct ledger_entry *e)
 {
-	return ledger_take((uintptr_t)p, e);
+	return ledger_take(&t->sides, (uintptr_t)p, e);
 }
 
 void record_unknown_free(struct thread *t)
@@ -493,7 +495,7 @@ void record_realloc_begin(struct record_realloc *r, void *p)
 
 	*r = (struct record_realloc){.p = p, .recorded = t != NULL};
 	if (t) {
-		r->known = record_take(p, &r->e);
+		r->known = record_take(t, p, &r->e);
 		record_leave(t);
 	}
 }
@@ -508,7 +510,7 @@ static COLD void realloc_sampled(struct record_realloc *r, const uintptr_t *call
 	if (t && q)
 		count_free(t, r->p, &r->e, false, sys_ticks());
 	else if (t)
-		ledger_put((uintptr_t)r->p, &r->e, &old);
+		ledger_put(&t->sides, (uintptr_t)r->p, &r->e, &old);
 	if (t)
 		record_leave(t);
 	t = record_enter_alloc(q, bytes);
@@ -540,7 +542,7 @@ void record_realloc_end(struct record_realloc *r, const uintptr_t *caller, void 
 		record_alloc(t, caller, q, bytes, usable_bytes, align, source, false);
 	} else {
 		if (r->known)
-			ledger_put((uintptr_t)r->p, &r->e, &old);
+			ledger_put(&t->sides, (uintptr_t)r->p, &r->e, &old);
 		record_failure(bytes);
 	}
 	record_leave(t);

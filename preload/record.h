@@ -105,7 +105,7 @@ void record_alloc(struct thread *t, const uintptr_t *caller, void *p, uint64_t b
 void record_failure(uint64_t bytes);
 
 /* Takes a pointer out of the ledger before the real free or realloc can hand it to somebody else. False: unknown. */
-bool record_take(void *p, struct ledger_entry *e);
+bool record_take(struct thread *t, void *p, struct ledger_entry *e);
 void record_unknown_free(struct thread *t);
 /* What was taken is freed. */
 void record_free(struct thread *t, void *p, const struct ledger_entry *e);
@@ -120,7 +120,7 @@ static inline void record_freeing(void *p)
 	struct thread *t = record_enter();
 	if (unlikely(!t))
 		return;
-	if (likely(record_take(p, &e)))
+	if (likely(record_take(t, p, &e)))
 		record_free(t, p, &e);
 	else
 		record_unknown_free(t);

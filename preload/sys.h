@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 
 #define SYS_PAGE_BYTES 4096ul
+#define SYS_LINE_BYTES 64u /* of the cache */
 
 #define likely(x)   __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)

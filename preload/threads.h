@@ -7,10 +7,10 @@
 #define HEAPTALLY_THREADS_H
 
 #include "format.h"
+#include "ledger.h"
 #include "unwind.h"
 
 #define THREAD_FRAME_BITS  12u
-#define THREAD_BUCKET_BITS 13u
 
 /* The unwinder's rule for a return address. */
 struct thread_frame {
@@ -19,7 +19,7 @@ struct thread_frame {
 };
 
 struct thread_bucket {
-	uint64_t key; /* identity of the stack, with class, alignment and source */
+	uint64_t key; /* identity of the stack, with class, alignment and source; 0: empty */
 	uint32_t bucket;
 	uint32_t record; /* its counters */
 };
@@ -35,8 +35,11 @@ struct thread {
 	uint64_t flush_bytes;    /* how much of that may gather */
 	uint32_t *records;       /* by bucket: 1 + the number of its counters; 0: it has none yet */
 	struct thread *next_free;
+	struct ledger_pool sides;
+	struct thread_bucket *buckets; /* a hash table of all that it has counters for; NULL: there are none yet */
+	uint32_t buckets_shift;        /* its slots are 2^(64 - shift) */
+	uint32_t n_buckets;
 	struct thread_frame frames[1u << THREAD_FRAME_BITS];
-	struct thread_bucket buckets[1u << THREAD_BUCKET_BITS];
 	struct unwinder unwinder;
 };
 
