@@ -26,15 +26,10 @@ static inline bool bucket_match(uint32_t record, const void *key)
 		       &tally.buckets[record], key, offsetof(struct ht_bucket, first_ticks)) == 0;
 }
 
-static inline uint64_t bucket_hash_key(const struct ht_bucket *k)
+static inline uint64_t bucket_hash(const struct ht_bucket *k)
 {
 	return index_hash(
 		k->site, (uint64_t)k->size_class << 16 | (uint64_t)k->align << 8 | k->source);
-}
-
-static uint64_t bucket_hash(uint32_t record)
-{
-	return bucket_hash_key(&tally.buckets[record]);
 }
 
 static uint32_t bucket_create(const void *key)
@@ -50,7 +45,7 @@ static uint32_t bucket_create(const void *key)
 	return record;
 }
 
-static const struct index_ops bucket_ops = {bucket_match, bucket_hash, bucket_create};
+static const struct index_ops bucket_ops = {bucket_match, bucket_create};
 
 /* Regrows: steps of realloc from bucket to bucket */
 
@@ -59,11 +54,6 @@ static inline bool regrow_match(uint32_t record, const void *key)
 	const struct ht_regrow *r = &tally.regrows[record], *k = key;
 
 	return r->from == k->from && r->to == k->to;
-}
-
-static uint64_t regrow_hash(uint32_t record)
-{
-	return index_hash(tally.regrows[record].from, tally.regrows[record].to);
 }
 
 static uint32_t regrow_create(const void *key)
@@ -78,7 +68,7 @@ static uint32_t regrow_create(const void *key)
 	return record;
 }
 
-static const struct index_ops regrow_ops = {regrow_match, regrow_hash, regrow_create};
+static const struct index_ops regrow_ops = {regrow_match, regrow_create};
 
 /* Chains: by origin and size class */
 
@@ -87,11 +77,6 @@ static inline bool chain_match(uint32_t record, const void *key)
 	const struct ht_chain *c = &tally.chains[record], *k = key;
 
 	return c->origin == k->origin && c->size_class == k->size_class;
-}
-
-static uint64_t chain_hash(uint32_t record)
-{
-	return index_hash(tally.chains[record].origin, tally.chains[record].size_class);
 }
 
 static uint32_t chain_create(const void *key)
@@ -106,7 +91,7 @@ static uint32_t chain_create(const void *key)
 	return record;
 }
 
-static const struct index_ops chain_ops = {chain_match, chain_hash, chain_create};
+static const struct index_ops chain_ops = {chain_match, chain_create};
 
 static struct ht_chain *chain_of(uint32_t origin, uint64_t bytes)
 {
@@ -197,7 +182,7 @@ static COLD uint32_t get_miss(
 {
 	k.site = unwind_site(t);
 
-	uint32_t bucket = index_get(&bucket_index, &bucket_ops, bucket_hash_key(&k), &k);
+	uint32_t bucket = index_get(&bucket_index, &bucket_ops, bucket_hash(&k), &k);
 
 	*counters = buckets_counters(t, bucket);
 	if (bucket == 0)

@@ -6,26 +6,28 @@
 
 static size_t table_bytes(uint32_t slots)
 {
-	return sizeof(struct index_table) + (size_t)slots * sizeof(uint32_t);
+	return sizeof(struct index_table) + (size_t)slots * sizeof(uint64_t);
 }
 
 static struct index_table *new_table(uint32_t slots)
 {
 	struct index_table *t = sys_map_table(table_bytes(slots));
 
-	if (t)
+	if (t) {
 		t->mask = slots - 1;
+		t->shift = 32 - (uint32_t)__builtin_ctz(slots);
+	}
 	return t;
 }
 
-static void put(struct index_table *t, uint64_t hash, uint32_t record)
+static void put(struct index_table *t, uint64_t slot)
 {
-	uint32_t at = (uint32_t)hash;
+	uint32_t at = INDEX_TAG(slot) >> t->shift;
 
 	while (t->slots[at & t->mask] != 0)
 		at++;
 	/* release: the record is whole for whoever finds the number */
-	__atomic_store_n(&t->slots[at & t->mask], record, __ATOMIC_RELEASE);
+	__atomic_store_n(&t->slots[at & t->mask], slot, __ATOMIC_RELEASE);
 }
 
 bool index_init(struct index *x, const struct index_ops *ops, uint32_t slots)
@@ -40,19 +42,17 @@ uint32_t index_add(struct index *x, uint64_t hash, const void *key)
 {
 	sys_lock(&x->lock);
 	struct index_table *t = x->table;
-	uint32_t at = (uint32_t)hash, record;
+	uint32_t record = index_find(x, x->ops, hash, key);
 
-	while ((record = t->slots[at & t->mask]) != 0 && !x->ops->match(record, key))
-		at++;
 	if (record != 0) /* another thread was faster */
 		goto out;
-	if (x->used >= t->mask / 2) {
+	if (x->used >= t->mask - t->mask / 4) {
 		struct index_table *bigger = new_table((t->mask + 1) * 2);
 		if (bigger) {
 			for (uint32_t i = 0; i <= t->mask; i++)
 				if (t->slots[i])
-					put(bigger, x->ops->hash(t->slots[i]), t->slots[i]);
-			/* release: pairs with the acquire in index_get */
+					put(bigger, t->slots[i]);
+			/* release: pairs with the acquire in index_find */
 			__atomic_store_n(&x->table, bigger, __ATOMIC_RELEASE);
 			sys_discard(t, table_bytes(t->mask + 1));
 			t = bigger;
@@ -62,7 +62,7 @@ uint32_t index_add(struct index *x, uint64_t hash, const void *key)
 	}
 	record = x->ops->create(key);
 	if (record) {
-		put(t, hash, record);
+		put(t, (hash & ~(uint64_t)UINT32_MAX) | record);
 		x->used++;
 	}
 out:

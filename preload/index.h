@@ -14,12 +14,16 @@
 
 struct index_table {
 	uint32_t mask;
-	uint32_t slots[]; /* record number; 0: empty, so record 0 is never indexed */
+	uint32_t shift;   /* a slot's home is its tag >> shift */
+	uint64_t slots[]; /* record number, above it the tag; 0: empty, so record 0 is never indexed */
 };
+
+/* The tag: what a slot holds of the hash. */
+#define INDEX_TAG(hash)    ((uint32_t)((hash) >> 32))
+#define INDEX_RECORD(slot) ((uint32_t)(slot))
 
 struct index_ops {
 	bool (*match)(uint32_t record, const void *key);
-	uint64_t (*hash)(uint32_t record);
 	uint32_t (*create)(const void *key); /* new record, published; 0: full. Called under the index's lock */
 };
 
@@ -33,7 +37,7 @@ struct index {
 /* For a fresh process image or a forked child. slots: a power of two. False without memory. */
 bool index_init(struct index *x, const struct index_ops *ops, uint32_t slots);
 
-/* The slow half of index_get. */
+/* The slow half of index_get, for a key that is hardly there. */
 uint32_t index_add(struct index *x, uint64_t hash, const void *key);
 
 /* 64-bit mix: the finalizer of MurmurHash3. */
@@ -54,12 +58,20 @@ static inline uint32_t index_find(
 	/* acquire: the slots of a grown table are whole */
 	const struct index_table *t = __atomic_load_n(&x->table, __ATOMIC_ACQUIRE);
 
-	for (uint32_t at = (uint32_t)hash;; at++) {
+	for (uint32_t at = INDEX_TAG(hash) >> t->shift;; at++) {
 		/* acquire: the record behind the number is whole */
-		uint32_t record = __atomic_load_n(&t->slots[at & t->mask], __ATOMIC_ACQUIRE);
-		if (record == 0 || likely(ops->match(record, key)))
-			return record;
+		uint64_t slot = __atomic_load_n(&t->slots[at & t->mask], __ATOMIC_ACQUIRE);
+		if (slot == 0 || (slot >> 32 == INDEX_TAG(hash) && likely(ops->match(INDEX_RECORD(slot), key))))
+			return INDEX_RECORD(slot);
 	}
+}
+
+/* A key is about to be looked for: brings its place into the cache. */
+static inline void index_expect(const struct index *x, uint64_t hash)
+{
+	const struct index_table *t = __atomic_load_n(&x->table, __ATOMIC_ACQUIRE);
+
+	__builtin_prefetch(&t->slots[INDEX_TAG(hash) >> t->shift]);
 }
 
 /* The same, made when new; 0 when there is no room for it. */

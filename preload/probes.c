@@ -117,11 +117,6 @@ static bool match(uint32_t record, const void *key)
 	return c->bucket == k->bucket && c->hash == k->hash;
 }
 
-static uint64_t hash_record(uint32_t record)
-{
-	return index_hash(tally.contents[record].hash, tally.contents[record].bucket);
-}
-
 static uint32_t create(const void *key)
 {
 	uint32_t record = tally.header->n_contents;
@@ -138,7 +133,7 @@ static uint32_t create(const void *key)
 	return record;
 }
 
-static const struct index_ops ops = {match, hash_record, create};
+static const struct index_ops ops = {match, create};
 
 static uint64_t hash_content(const void *p, uint64_t bytes)
 {

@@ -20,11 +20,6 @@ static inline bool match(uint32_t record, const void *key)
 	return identities[record] == ((const struct key *)key)->identity;
 }
 
-static uint64_t hash(uint32_t record)
-{
-	return identities[record];
-}
-
 static uint32_t create(const void *key)
 {
 	uint32_t record = tally.header->n_sites;
@@ -38,13 +33,18 @@ static uint32_t create(const void *key)
 	return record;
 }
 
-static const struct index_ops ops = {.match = match, .hash = hash, .create = create};
+static const struct index_ops ops = {.match = match, .create = create};
 
 bool site_tree_init(void)
 {
 	tally.header->n_sites = 1; /* the root is all zero */
 	identities = sys_reserve(MAX_SITES * sizeof(identities[0]));
 	return identities && index_init(&sites_index, &ops, 1u << 16);
+}
+
+void sites_expect(uint64_t identity)
+{
+	index_expect(&sites_index, identity);
 }
 
 uint32_t sites_find(uint64_t identity)
@@ -57,7 +57,7 @@ uint32_t sites_find(uint64_t identity)
 uint32_t sites_child(uint64_t identity, uint32_t parent, uint16_t module, uint64_t offset)
 {
 	struct key key = {identity, {.parent = parent, .module = module, .offset = offset}};
-	uint32_t site = index_get(&sites_index, &ops, identity, &key);
+	uint32_t site = index_add(&sites_index, identity, &key);
 
 	if (unlikely(site == 0)) {
 		tallyfile_dropped(HT_DROP_SITES_FULL);

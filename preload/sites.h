@@ -11,10 +11,13 @@
 
 bool site_tree_init(void);
 
+/* A stack's site is about to be looked for: brings its place into the cache. */
+void sites_expect(uint64_t identity);
+
 /* The site of a stack; 0: it has none yet. */
 uint32_t sites_find(uint64_t identity);
 
-/* The same, made when new: a child of `parent`. Returns `parent` itself when the table is full. */
+/* The same for one that has none, as far as is known: a child of `parent`. Returns `parent` itself when the table is full. */
 uint32_t sites_child(uint64_t identity, uint32_t parent, uint16_t module, uint64_t offset);
 
 #endif

@@ -26,6 +26,7 @@ enum {
 #define MAX_FRAME_BYTES (16ul << 20)
 #define DEFAULT_RULES   (1u << 15)
 #define FORGOTTEN       1u /* a slot whose module is gone */
+#define SITES_AHEAD     8u /* a stack that is new has four new frames on average */
 #define RETURN_ADDRESS  (-8) /* where it lies, from the CFA */
 
 /* A rule packed into 64 bits: kind 4, bp mode 2, after_call 1, module 16, cfa offset 21, bp offset 20. */
@@ -276,26 +277,6 @@ static NOINLINE enum step step_rare(
 	return out->ip != 0 ? STEP_OK : STEP_END;
 }
 
-static inline __attribute__((always_inline)) enum step step(
-	struct unwinder *u, struct unwind_fresh *f, struct unwind_regs *regs)
-{
-	uint64_t rule = f->rule;
-
-	if (unlikely(RULE_KIND(rule) != RULE_PLAIN))
-		return step_rare(u, f, regs);
-	uintptr_t cfa = regs->sp + (uintptr_t)RULE_CFA(rule);
-	if (unlikely(!readable(u, cfa - 8)))
-		return STEP_BROKEN;
-	/* Read whether it is used or not: half of all functions save rbp, which no branch predictor learns. */
-	uintptr_t slot = cfa + (uintptr_t)RULE_BP_OFFSET(rule), saved = word(slot),
-		  keep = (uintptr_t)(RULE_BP(rule) != CFI_BP_SAME) - 1;
-	f->bp_slot = slot & ~keep;
-	regs->bp = (regs->bp & keep) | (saved & ~keep);
-	regs->ip = word(cfa - 8);
-	regs->sp = cfa;
-	return likely(regs->ip != 0) ? STEP_OK : STEP_END;
-}
-
 /* Is a remembered frame the one with these registers? Number 0 never is. */
 static inline bool same_frame(
 	const struct unwinder *u, uint32_t at, uintptr_t ip, uintptr_t sp, uintptr_t bp)
@@ -303,43 +284,6 @@ static inline bool same_frame(
 	const struct unwind_frame *f = &u->frames[at];
 
 	return u->sps[at] == sp && f->ip == ip && ((f->bp ^ bp) & f->bp_mask) == 0;
-}
-
-/* Fills what belongs to frame `at`, whose callers are there already; identity and site apart. */
-static inline void remember(struct unwinder *u, uint32_t at, const struct unwind_fresh *fresh)
-{
-	struct unwind_frame *f = &u->frames[at];
-	uint32_t kind = RULE_KIND(fresh->rule), n = f[-1].n_words;
-	uintptr_t next_mask = f[-1].bp_mask, bp_slot = fresh->bp_slot;
-
-	u->sps[at] = fresh->regs.sp;
-	f->ip = fresh->regs.ip;
-	f->bp = fresh->regs.bp;
-	f->rule = fresh->rule;
-	/* Within a frame a walk outwards meets the last word first: it says where the others are. */
-	if (likely(at > 1)) {
-		u->words[n] = (struct unwind_word){(const uintptr_t *)bp_slot, f[-1].bp};
-		n += bp_slot && next_mask;
-		u->words[n] = (struct unwind_word){
-			(const uintptr_t *)(u->sps[at - 1] - 8), f[-1].ip};
-		if (unlikely(kind == CFI_SIGNAL))
-			u->words[n] = (struct unwind_word){
-				(const uintptr_t *)SIGNAL_REG(fresh->regs.sp, SIGNAL_IP), f[-1].ip - 1};
-		n++;
-		if (unlikely(kind == CFI_SIGNAL || kind == CFI_CFA_DEREF))
-			u->words[n++] = (struct unwind_word){
-				(const uintptr_t *)(kind == CFI_SIGNAL ? SIGNAL_REG(fresh->regs.sp, SIGNAL_SP)
-								       : fresh->regs.bp + (uintptr_t)RULE_CFA(
-										fresh->rule)),
-				u->sps[at - 1]};
-	}
-	f->n_words = n;
-	if (likely(kind == RULE_PLAIN))
-		f->bp_mask = bp_slot ? 0 : next_mask;
-	else if (kind == CFI_CFA_RSP || kind == CFI_END || kind == RULE_NO_TABLES)
-		f->bp_mask = bp_slot && RULE_BP(fresh->rule) == CFI_BP_AT_CFA ? 0 : next_mask;
-	else
-		f->bp_mask = UINTPTR_MAX;
 }
 
 /*
@@ -350,14 +294,25 @@ static inline uint32_t unchanged(const struct unwinder *u, uint32_t at)
 {
 	const struct unwind_word *w = &u->words[u->frames[at].n_words];
 
-	while (w-- > u->words)
-		if (unlikely(*(const volatile uintptr_t *)w->slot != w->value)) {
-			uint32_t n = (uint32_t)(w - u->words);
-			while (u->frames[at - 1].n_words > n)
-				at--;
-			return at;
-		}
-	return 0;
+	do
+		w--;
+	while (likely(*(const volatile uintptr_t *)w->slot == w->value));
+	uint32_t n = (uint32_t)(w - u->words);
+	if (likely(n == 0))
+		return 0;
+	while (u->frames[at - 1].n_words > n)
+		at--;
+	return at;
+}
+
+/* Ends of the lists: a frame further out than any, and a word that is never what it was. */
+static COLD void remember_none(struct unwinder *u)
+{
+	u->depth = 0;
+	u->sps[0] = UINTPTR_MAX;
+	u->words[0].slot = (const uintptr_t *)&u->words[0].slot;
+	u->words[0].value = 0;
+	u->frames[0].n_words = 1;
 }
 
 /* The rule of an address, by way of the thread's own memory. */
@@ -395,22 +350,99 @@ static inline bool joins_caller(const struct unwinder *u, uint32_t at)
 	return of_jit(u, at) && at > 1 && of_jit(u, at - 1);
 }
 
+/* Identity of the stack that ends at `at`; outer: of its caller's. */
+static inline uint64_t identity_of(const struct unwinder *u, uint32_t at, uint64_t outer)
+{
+	const struct unwind_frame *f = &u->frames[at];
+
+	if (likely(!of_jit(u, at))) /* another module may come to the same address */
+		return mix(outer, f->ip ^ (uint64_t)RULE_MODULE(f->rule) << 48);
+	return joins_caller(u, at) ? outer : pseudo_identity(outer, HT_PSEUDO_JIT);
+}
+
 static inline void identify(struct unwinder *u, uint32_t at)
 {
-	struct unwind_frame *f = &u->frames[at];
-	uint64_t outer = f[-1].identity;
+	u->frames[at].site = UNWIND_NO_SITE;
+	u->frames[at].identity = identity_of(u, at, u->frames[at - 1].identity);
+}
 
-	f->site = UNWIND_NO_SITE;
-	if (likely(!of_jit(u, at))) /* another module may come to the same address */
-		f->identity = mix(outer, f->ip ^ (uint64_t)RULE_MODULE(f->rule) << 48);
-	else
-		f->identity = joins_caller(u, at) ? outer : pseudo_identity(outer, HT_PSEUDO_JIT);
+/* The words that led from a frame to its caller `at`, when its rule is not plain; returns their end. */
+static NOINLINE struct unwind_word *remember_rare(struct unwinder *u, uint32_t at,
+	const struct unwind_fresh *fresh, struct unwind_word *w)
+{
+	const struct unwind_frame *outer = &u->frames[at];
+	const uintptr_t sp = fresh->regs.sp;
+
+	if (at == 0)
+		return w;
+	if (fresh->bp_slot && outer->bp_mask)
+		*w++ = (struct unwind_word){(const uintptr_t *)fresh->bp_slot, outer->bp};
+	switch (RULE_KIND(fresh->rule)) {
+	case CFI_SIGNAL:
+		*w++ = (struct unwind_word){(const uintptr_t *)SIGNAL_REG(sp, SIGNAL_IP), outer->ip - 1};
+		*w++ = (struct unwind_word){(const uintptr_t *)SIGNAL_REG(sp, SIGNAL_SP), u->sps[at]};
+		break;
+	case CFI_CFA_DEREF:
+		*w++ = (struct unwind_word){(const uintptr_t *)(u->sps[at] - 8), outer->ip};
+		*w++ = (struct unwind_word){
+			(const uintptr_t *)(fresh->regs.bp + (uintptr_t)RULE_CFA(fresh->rule)), u->sps[at]};
+		break;
+	default:
+		*w++ = (struct unwind_word){(const uintptr_t *)(u->sps[at] - 8), outer->ip};
+	}
+	return w;
+}
+
+/* Does a walk from a frame outwards depend on rbp? As a mask, see struct unwind_frame. */
+static inline uintptr_t bp_mask_of(const struct unwind_fresh *f, uintptr_t outer_mask)
+{
+	uint32_t kind = RULE_KIND(f->rule);
+
+	if (likely(kind == RULE_PLAIN))
+		return f->bp_slot ? 0 : outer_mask;
+	if (kind == CFI_CFA_RSP || kind == CFI_END || kind == RULE_NO_TABLES)
+		return f->bp_slot && RULE_BP(f->rule) == CFI_BP_AT_CFA ? 0 : outer_mask;
+	return UINTPTR_MAX;
+}
+
+/* Puts n fresh frames in front of the `kept` ones that still stand. */
+static inline void remember(struct unwinder *u, uint32_t kept, uint32_t n)
+{
+	struct unwind_frame outer = u->frames[kept];
+	uintptr_t outer_sp = u->sps[kept];
+	struct unwind_word *w = &u->words[outer.n_words];
+
+	for (uint32_t at = kept + 1; n > 0; at++) {
+		const struct unwind_fresh *fresh = &u->fresh[--n];
+		struct unwind_frame *f = &u->frames[at];
+
+		f->ip = fresh->regs.ip;
+		f->bp = fresh->regs.bp;
+		f->rule = fresh->rule;
+		/* Within a frame a walk outwards meets the last word first: it says where the others are. */
+		if (likely(RULE_KIND(fresh->rule) == RULE_PLAIN && at > 1)) {
+			w->slot = (const uintptr_t *)fresh->bp_slot;
+			w->value = outer.bp;
+			w += (fresh->bp_slot != 0) & (outer.bp_mask != 0);
+			w->slot = (const uintptr_t *)(outer_sp - 8);
+			w->value = outer.ip;
+			w++;
+		} else {
+			w = remember_rare(u, at - 1, fresh, w);
+		}
+		f->n_words = (uint32_t)(w - u->words);
+		f->site = UNWIND_NO_SITE;
+		f->bp_mask = outer.bp_mask = bp_mask_of(fresh, outer.bp_mask);
+		f->identity = outer.identity = identity_of(u, at, outer.identity);
+		outer.ip = fresh->regs.ip;
+		outer.bp = fresh->regs.bp;
+		u->sps[at] = outer_sp = fresh->regs.sp;
+	}
 }
 
 /* The next stack hangs on this. */
 static inline void hang_on(struct unwinder *u, enum ht_pseudo base)
 {
-	u->sps[0] = UINTPTR_MAX; /* no frame of a stack */
 	u->frames[0].identity = pseudo_identity(0, base);
 	u->frames[0].site = base_sites[base];
 }
@@ -433,6 +465,8 @@ uint32_t unwind_site(struct thread *t)
 	struct unwinder *u = &t->unwinder;
 	uint32_t at = u->walked;
 
+	for (uint32_t i = at; u->frames[i].site == UNWIND_NO_SITE && at - i < SITES_AHEAD; i--)
+		sites_expect(u->frames[i].identity);
 	for (; u->frames[at].site == UNWIND_NO_SITE; at--) {
 		uint32_t site = sites_find(u->frames[at].identity);
 		if (site) {
@@ -494,17 +528,17 @@ static COLD uint64_t forgettable_stack(struct thread *t, uint32_t kept, uint32_t
 uint64_t unwind_stack(struct thread *t, const uintptr_t *caller)
 {
 	struct unwinder *u = &t->unwinder;
-	struct unwind_regs regs = unwind_regs(caller);
+	uintptr_t ip = caller[1], sp = (uintptr_t)(caller + 2), bp = caller[0];
 	uint32_t remembered = u->depth, n = 0, kept = 0;
 
-	if (unlikely(regs.sp - u->stack_low >= u->stack_high - u->stack_low))
-		enter_stack(u, regs.sp);
+	if (unlikely(sp - u->stack_low >= u->stack_high - u->stack_low))
+		enter_stack(u, sp);
 	if (unlikely(remembered == 0))
-		u->sps[0] = UINTPTR_MAX;
+		remember_none(u);
 	for (;;) {
-		while (u->sps[remembered] < regs.sp)
+		while (u->sps[remembered] < sp)
 			remembered--;
-		if (same_frame(u, remembered, regs.ip, regs.sp, regs.bp)) {
+		if (same_frame(u, remembered, ip, sp, bp)) {
 			uint32_t at = unchanged(u, remembered);
 			if (likely(at == 0)) {
 				kept = remembered;
@@ -514,35 +548,57 @@ uint64_t unwind_stack(struct thread *t, const uintptr_t *caller)
 			remembered = at - 1;
 		}
 		struct unwind_fresh *f = &u->fresh[n++];
-		uintptr_t sp = regs.sp;
-		f->regs.ip = regs.ip;
-		f->regs.sp = regs.sp;
-		f->regs.bp = regs.bp;
-		f->rule = thread_rule(t, regs.ip);
-		enum step s = step(u, f, &regs);
-		if (likely(s == STEP_OK)) {
-			if (unlikely(n >= max_depth))
+		uint64_t rule = thread_rule(t, ip);
+		f->regs.ip = ip;
+		f->regs.sp = sp;
+		f->regs.bp = bp;
+		f->rule = rule;
+		uintptr_t cfa = sp + (uintptr_t)RULE_CFA(rule);
+		if (likely(RULE_KIND(rule) == RULE_PLAIN && readable(u, cfa - 8))) {
+			/* Read whether it is used or not: half of all functions save rbp, which no branch
+			 * predictor learns. */
+			uintptr_t slot = cfa + (uintptr_t)RULE_BP_OFFSET(rule), saved = word(slot),
+				  keep = (uintptr_t)(RULE_BP(rule) != CFI_BP_SAME) - 1;
+			f->bp_slot = slot & ~keep;
+			bp = (bp & keep) | (saved & ~keep);
+			ip = word(cfa - 8);
+			sp = cfa;
+			if (likely(ip != 0 && n < max_depth))
+				continue;
+			if (ip != 0)
 				return forgettable_stack(t, 0, n, HT_PSEUDO_TRUNCATED);
-			if (unlikely(regs.sp < sp))
-				remembered = u->depth; /* the stack was switched: order says nothing */
-			continue;
+			hang_on(u, HT_PSEUDO_ROOT);
+			break;
 		}
-		if (s == STEP_COMPLEX)
+		struct unwind_regs out = {0};
+		switch (step_rare(u, f, &out)) {
+		case STEP_OK:
+			if (n >= max_depth)
+				return forgettable_stack(t, 0, n, HT_PSEUDO_TRUNCATED);
+			if (out.sp < sp)
+				remembered = u->depth; /* the stack was switched: order says nothing */
+			ip = out.ip;
+			sp = out.sp;
+			bp = out.bp;
+			continue;
+		case STEP_COMPLEX:
 			return slow_stack(t, u->fresh[0].regs);
-		if (s == STEP_BROKEN)
+		case STEP_BROKEN:
 			return forgettable_stack(t, 0, n, HT_PSEUDO_BROKEN);
-		hang_on(u, s == STEP_NO_TABLES ? HT_PSEUDO_NO_TABLES : HT_PSEUDO_ROOT);
-		t->record->cut_stacks += s == STEP_NO_TABLES;
+		case STEP_NO_TABLES:
+			t->record->cut_stacks++;
+			hang_on(u, HT_PSEUDO_NO_TABLES);
+			break;
+		case STEP_END:
+			hang_on(u, HT_PSEUDO_ROOT);
+		}
 		break;
 	}
 	if (unlikely(kept + n > max_depth))
 		return forgettable_stack(t, kept, n, HT_PSEUDO_TRUNCATED);
 
 	u->depth = u->walked = kept + n;
-	for (uint32_t at = kept + 1; n > 0; at++) {
-		remember(u, at, &u->fresh[--n]);
-		identify(u, at);
-	}
+	remember(u, kept, n);
 	return u->frames[u->walked].identity;
 }
 

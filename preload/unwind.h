@@ -67,7 +67,7 @@ struct unwinder {
 	uint32_t walked;                 /* frames of the stack that was walked last */
 	uintptr_t sps[UNWIND_MAX_DEPTH + 1];
 	struct unwind_frame frames[UNWIND_MAX_DEPTH + 1];
-	struct unwind_word words[UNWIND_MAX_DEPTH * UNWIND_FRAME_WORDS]; /* the outermost first */
+	struct unwind_word words[UNWIND_MAX_DEPTH * UNWIND_FRAME_WORDS + 1]; /* the outermost's from 1 */
 	struct unwind_fresh fresh[UNWIND_MAX_DEPTH];                     /* innermost first */
 };
 
