@@ -47,6 +47,7 @@ static void header_copy(struct ht_header *h, const struct ht_header *live)
 	TAKE(n_marks);
 	TAKE(n_history);
 	TAKE(n_counters);
+	TAKE(n_light);
 	TAKE(n_regrows);
 	TAKE(n_chains);
 	TAKE(n_buckets);
@@ -97,6 +98,48 @@ static void counters_add(
 		uint32_t sum = to->lifetimes[i] + from->lifetimes[i];
 		to->lifetimes[i] = sum < from->lifetimes[i] ? UINT32_MAX : sum;
 	}
+}
+
+/* A light record as one of COUNTERS. */
+static struct ht_counters light_counters(const struct ht_light *l)
+{
+	struct ht_counters c = {
+		.allocs = l->allocs,
+		.alloc_bytes = l->alloc_bytes,
+		.usable_bytes = l->usable_bytes,
+		.live_count = l->live_count,
+		.live_bytes = l->live_bytes,
+		.min_bytes = l->min_bytes <= l->max_bytes ? l->min_bytes : UINT64_MAX,
+		.max_bytes = l->min_bytes <= l->max_bytes ? l->max_bytes : 0,
+		.stamp_row = l->stamp << 24,
+		.frees = l->frees,
+		.lifetime_ticks = l->lifetime_ticks,
+		.peak_count = l->peak_count,
+		.peak_bytes = l->peak_bytes,
+		.temporary = l->temporary,
+		.foreign_frees = l->foreign_frees,
+	};
+
+	for (uint32_t i = 0; i < HT_LIFETIME_BINS; i++)
+		c.lifetimes[i] = l->lifetimes[i / 2] >> 4 * (i % 2) & 15u;
+	return c;
+}
+
+static int merge_light(struct tally *t, const struct source *s, struct error *e)
+{
+	uint32_t n = t->header.n_light;
+	struct ht_light *light = source_load(s, HT_SEC_LIGHT, n, e);
+	int rc = light ? 0 : -1;
+
+	for (uint32_t i = 0; i < n && rc == 0; i++) {
+		struct ht_counters c = light_counters(&light[i]);
+		if (light[i].bucket >= t->n_buckets)
+			rc = source_damaged(s->path, e, "light record %u is for bucket %u", i, light[i].bucket);
+		else if (light[i].bucket)
+			counters_add(&t->counters[light[i].bucket], &c, &t->header);
+	}
+	free(light);
+	return rc;
 }
 
 /* Zero all over, but for min_bytes, which is set when the record is made. */
@@ -297,7 +340,7 @@ static int load_counters(struct tally *t, const struct source *s, struct error *
 		}
 	for (uint32_t i = 0; i < t->n_buckets; i++)
 		t->counters[i].min_bytes = UINT64_MAX;
-	if (load_phases(&m, s, e) < 0 || merge_extents(&m, s, e) < 0)
+	if (load_phases(&m, s, e) < 0 || merge_extents(&m, s, e) < 0 || merge_light(t, s, e) < 0)
 		goto out;
 	if (phase_merge_finish(&m.phases, t) < 0)
 		source_no_memory(s->path, e);

@@ -28,6 +28,7 @@ const struct source_section source_sections[HT_SEC_COUNT] = {
 	[HT_SEC_BUCKETS] = {"buckets", sizeof(struct ht_bucket)},
 	[HT_SEC_OWNERS] = {"owners", sizeof(struct ht_owner)},
 	[HT_SEC_COUNTERS] = {"counters", sizeof(struct ht_counters)},
+	[HT_SEC_LIGHT] = {"light counters", sizeof(struct ht_light)},
 	[HT_SEC_REGROWS] = {"regrows", sizeof(struct ht_regrow)},
 	[HT_SEC_CHAINS] = {"chains", sizeof(struct ht_chain)},
 	[HT_SEC_THREADS] = {"threads", sizeof(struct ht_thread)},

@@ -154,6 +154,7 @@ static int image_make(struct image *image, ZSTD_CCtx *zstd, const struct tally *
 	h->n_modules = t->n_modules;
 	h->n_sites = t->n_sites;
 	h->n_buckets = t->n_buckets;
+	h->n_light = 0;
 	h->n_regrows = t->n_regrows;
 	h->n_chains = t->n_chains;
 	h->n_threads = t->n_threads;

@@ -8,10 +8,11 @@
 #include "tallyfile.h"
 
 static struct index bucket_index, regrow_index, chain_index;
-#define FIRST_BITS 8u /* of a thread's table of buckets */
+#define FIRST_BITS      8u /* of a thread's table of buckets */
+#define WRITTEN_AT_ONCE (64u << 10)
 
 static struct sys_lock counters_lock;
-static struct ht_counters nowhere; /* where counts go that have no room */
+struct ht_counters buckets_nowhere; /* where counts go that have no room */
 
 static inline void add(uint64_t *counter, uint64_t value)
 {
@@ -106,12 +107,10 @@ static struct ht_chain *chain_of(uint32_t origin, uint64_t bytes)
 
 /* Counters */
 
-static COLD struct ht_counters *new_counters(struct thread *t, uint32_t bucket)
+COLD struct ht_counters *buckets_new_counters(struct thread *t, uint32_t bucket)
 {
-	struct ht_counters *c = &nowhere;
+	struct ht_counters *c = &buckets_nowhere;
 
-	if (t->records[bucket] == TALLYFILE_NOWHERE)
-		return c;
 	sys_lock(&counters_lock);
 	uint32_t record = tally.header->n_counters;
 	t->records[bucket] = TALLYFILE_NOWHERE;
@@ -123,17 +122,11 @@ static COLD struct ht_counters *new_counters(struct thread *t, uint32_t bucket)
 		t->records[bucket] = record + 1;
 		/* release: as for buckets */
 		__atomic_store_n(&tally.header->n_counters, record + 1, __ATOMIC_RELEASE);
+		if (record % WRITTEN_AT_ONCE == 0)
+			tallyfile_let_go(HT_SEC_OWNERS, record);
 	}
 	sys_unlock(&counters_lock);
 	return c;
-}
-
-struct ht_counters *buckets_counters(struct thread *t, uint32_t bucket)
-{
-	uint32_t record = t->records[bucket] - 1;
-
-	return likely(record < TALLYFILE_NOWHERE - 1) ? &tally.counters[record]
-						      : new_counters(t, bucket);
 }
 
 /* What this thread has counters for, by key */
@@ -177,9 +170,17 @@ static bool table_room(struct thread *t)
 	return true;
 }
 
-static COLD uint32_t get_miss(
+static COLD uint32_t get_rare(
 	struct thread *t, uint64_t key, struct ht_bucket k, struct ht_counters **counters)
 {
+	struct thread_bucket *known = t->buckets ? slot_of(t->buckets, t->buckets_shift, key) : NULL;
+
+	if (known && known->key == key) { /* with a light record, at least when we were last here */
+		*counters = buckets_counters(t, known->bucket);
+		if (*counters && tallyfile_has_room(*counters))
+			known->record = tallyfile_counters(*counters);
+		return known->bucket;
+	}
 	k.site = unwind_site(t);
 
 	uint32_t bucket = index_get(&bucket_index, &bucket_ops, bucket_hash(&k), &k);
@@ -187,9 +188,9 @@ static COLD uint32_t get_miss(
 	*counters = buckets_counters(t, bucket);
 	if (bucket == 0)
 		tallyfile_dropped(HT_DROP_BUCKETS_FULL);
-	else if (*counters != &nowhere && table_room(t)) {
-		*slot_of(t->buckets, t->buckets_shift, key) =
-			(struct thread_bucket){key, bucket, tallyfile_counters(*counters)};
+	else if (*counters != &buckets_nowhere && table_room(t)) {
+		*slot_of(t->buckets, t->buckets_shift, key) = (struct thread_bucket){
+			key, bucket, *counters ? tallyfile_counters(*counters) : LIGHT_FLAG};
 		t->n_buckets++;
 	}
 	return bucket;
@@ -203,12 +204,12 @@ uint32_t buckets_get(struct thread *t, uint64_t stack, uint32_t size_class, uint
 
 	if (likely(t->buckets)) {
 		const struct thread_bucket *found = slot_of(t->buckets, t->buckets_shift, key);
-		if (likely(found->key == key)) {
+		if (likely(found->key == key && !(found->record & LIGHT_FLAG))) {
 			*counters = &tally.counters[found->record];
 			return found->bucket;
 		}
 	}
-	return get_miss(t, key,
+	return get_rare(t, key,
 		(struct ht_bucket){.size_class = (uint16_t)size_class,
 			.align = align,
 			.source = (uint8_t)source},
@@ -268,6 +269,7 @@ void buckets_chain_end(uint32_t origin, uint64_t bytes, uint32_t regrows)
 bool buckets_init(void)
 {
 	__builtin_memset(&counters_lock, 0, sizeof(counters_lock));
+	light_init();
 	/* Record 0 of each: the overflow bucket hangs on the root; regrow and chain 0 are not used. */
 	tally.header->n_buckets = 1;
 	tally.header->n_regrows = 1;

@@ -10,6 +10,8 @@
 #include <stdint.h>
 
 #include "format.h"
+#include "light.h"
+#include "tallyfile.h"
 #include "threads.h"
 
 struct ledger_entry;
@@ -17,14 +19,29 @@ struct ledger_entry;
 bool buckets_init(void);
 
 /*
- * The bucket of an allocation and this thread's counters for it. stack: the identity of the stack that the thread walked
+ * The bucket of an allocation and this thread's counters for it, as buckets_counters gives them. stack: the identity of the stack that the thread walked
  * last; align: as in struct ht_bucket.
  */
 uint32_t buckets_get(struct thread *t, uint64_t stack, uint32_t size_class, uint8_t align,
 	enum ht_source source, struct ht_counters **counters);
 
-/* This thread's counters of a known bucket. Never NULL: without room they are a record that nobody reads. */
-struct ht_counters *buckets_counters(struct thread *t, uint32_t bucket);
+extern struct ht_counters buckets_nowhere;
+
+/*
+ * This thread's counters of a known bucket; NULL: it has none yet, or light ones. Without room they are a record that nobody
+ * reads.
+ */
+static inline struct ht_counters *buckets_counters(struct thread *t, uint32_t bucket)
+{
+	uint32_t record = t->records[bucket] - 1;
+
+	if (likely(record < LIGHT_FLAG - 1))
+		return &tally.counters[record];
+	return record == TALLYFILE_NOWHERE - 1 ? &buckets_nowhere : NULL;
+}
+
+/* New ones, of which the bucket has none. */
+struct ht_counters *buckets_new_counters(struct thread *t, uint32_t bucket);
 
 /* A live buffer went from one bucket to another by realloc. */
 void buckets_regrown(

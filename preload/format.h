@@ -50,7 +50,8 @@ enum ht_section {
 	HT_SEC_CONTENTS = 18, /* struct ht_content; index 0 is not used */
 	HT_SEC_SNAPSHOTS = 19, /* struct ht_snapshot */
 	HT_SEC_LOCALITY = 20,  /* struct ht_locality: rows of the snapshots */
-	HT_SEC_COUNT = 21
+	HT_SEC_LIGHT = 21,     /* struct ht_light; not in a finished tally */
+	HT_SEC_COUNT = 22
 };
 
 enum ht_codec {
@@ -171,6 +172,8 @@ struct ht_header {
 	uint32_t n_phases;
 	uint32_t n_contents;
 	uint32_t lost_marks; /* made when HT_MAX_MARKS were there */
+	uint32_t n_light;
+	uint32_t reserved_end;
 };
 
 /* The pseudo module: sites with module 0 are no addresses; their offset is one of these. */
@@ -271,6 +274,32 @@ struct ht_counters {
 	uint64_t timed_ticks;	  /* what those took */
 	uint64_t filled_bytes;	  /* samples: fresh bytes that were given a pattern, and seen again at free */
 	uint64_t unwritten_bytes; /* of those, at the block's end and with the pattern still in them */
+};
+
+/*
+ * Counters of one bucket as seen by one thread, as long as there are few of them: as struct ht_counters and its owner, but
+ * narrow, and without samples and history. Its thread has no record in HT_SEC_COUNTERS for that bucket.
+ */
+struct ht_light {
+	uint32_t bucket; /* written last; 0: the record is unused */
+	uint32_t thread;
+	uint64_t stamp;
+	uint64_t lifetime_ticks;
+	uint32_t alloc_bytes;
+	uint32_t usable_bytes;
+	int32_t live_bytes;
+	int32_t peak_bytes;
+	uint32_t min_bytes; /* greater than max_bytes: there was no request */
+	uint32_t max_bytes;
+	uint8_t events; /* arrivals and departures, reallocs included */
+	uint8_t allocs;
+	uint8_t frees;
+	int8_t live_count;
+	int8_t peak_count;
+	uint8_t temporary;
+	uint8_t foreign_frees;
+	uint8_t reserved[3];
+	uint8_t lifetimes[HT_LIFETIME_BINS / 2]; /* bin b: 4 bits from bit 4 * (b % 2) of byte b / 2 */
 };
 
 /* realloc of live pointers from one bucket to another (or the same) */
@@ -434,6 +463,7 @@ _Static_assert(sizeof(struct ht_site) == 16, "layout");
 _Static_assert(sizeof(struct ht_bucket) == 16, "layout");
 _Static_assert(sizeof(struct ht_owner) == 8, "layout");
 _Static_assert(sizeof(struct ht_counters) == 192, "layout");
+_Static_assert(sizeof(struct ht_light) == 64, "layout");
 _Static_assert(sizeof(struct ht_regrow) == 48, "layout");
 _Static_assert(sizeof(struct ht_chain) == 72, "layout");
 _Static_assert(sizeof(struct ht_thread) == 80, "layout");

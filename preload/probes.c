@@ -3,6 +3,7 @@
 #include "probes.h"
 
 #include "index.h"
+#include "sample.h"
 #include "tallyfile.h"
 
 #define PATTERN        0xc3a5d2e196b4f087u
@@ -33,8 +34,7 @@ static const uint16_t quantiles[64] = {1242, 961, 830, 744, 680, 628, 585, 549, 
 
 uint32_t probes_interval(uint32_t mean)
 {
-	/* The low bits of the time-stamp are as good as drawn. */
-	uint64_t drawn = sys_ticks() * 0x9e3779b97f4a7c15u >> 58;
+	uint64_t drawn = sample_draw() >> 58;
 
 	return (mean * quantiles[drawn] >> 8) + 1;
 }

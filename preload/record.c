@@ -287,34 +287,49 @@ static inline void after_event(struct thread *t, uint64_t now)
 	}
 }
 
+/* For samples, which light records have no room for. */
+static struct ht_counters *full_counters(struct thread *t, uint32_t bucket)
+{
+	struct ht_counters *c = buckets_counters(t, bucket);
+
+	return c ? c : light_promote(t, bucket);
+}
+
 static void count_free(
 	struct thread *t, const void *p, const struct ledger_entry *e, bool temporary, uint64_t now)
 {
 	uint64_t weight = sample_weight(p, e->bytes), bytes = weight * e->bytes;
 	struct ht_counters *c = buckets_counters(t, e->bucket);
 	uint64_t rounded = ledger_time(now);
-	uint64_t lifetime = rounded > e->birth_ticks ? rounded - e->birth_ticks : 0;
-	uint32_t bin = 0;
+	struct light_end end = {
+		.lifetime_ticks = rounded > e->birth_ticks ? rounded - e->birth_ticks : 0,
+		.temporary = temporary,
+		.foreign = e->thread != (t->serial & ((1u << LEDGER_THREAD_BITS) - 1)),
+	};
 
+	if (end.lifetime_ticks >> HT_LIFETIME_FIRST) {
+		end.bin = (63u - (uint32_t)__builtin_clzll(end.lifetime_ticks) - HT_LIFETIME_FIRST) / 2 + 1;
+		if (end.bin >= HT_LIFETIME_BINS)
+			end.bin = HT_LIFETIME_BINS - 1;
+	}
 	clock_live_changed(t, -(int64_t)bytes, now);
-	clock_touch(e->bucket, c);
-	c->live_count -= (int64_t)weight;
-	c->live_bytes -= (int64_t)bytes;
-	c->frees += weight;
-	c->lifetime_ticks += weight * lifetime;
-	if (lifetime >> HT_LIFETIME_FIRST) {
-		bin = (63u - (uint32_t)__builtin_clzll(lifetime) - HT_LIFETIME_FIRST) / 2 + 1;
-		if (bin >= HT_LIFETIME_BINS)
-			bin = HT_LIFETIME_BINS - 1;
+	if (unlikely(!c))
+		c = light_leave(t, e->bucket, bytes, &end);
+	if (likely(c)) {
+		clock_touch(e->bucket, c);
+		c->live_count -= (int64_t)weight;
+		c->live_bytes -= (int64_t)bytes;
+		c->frees += weight;
+		c->lifetime_ticks += weight * end.lifetime_ticks;
+		if (likely(weight <= UINT32_MAX - c->lifetimes[end.bin]))
+			c->lifetimes[end.bin] += (uint32_t)weight;
+		if (temporary)
+			c->temporary += weight;
+		if (unlikely(end.foreign))
+			c->foreign_frees += weight;
 	}
-	if (likely(weight <= UINT32_MAX - c->lifetimes[bin]))
-		c->lifetimes[bin] += (uint32_t)weight;
-	if (temporary) {
-		c->temporary += weight;
+	if (temporary)
 		t->record->temporary += weight;
-	}
-	if (unlikely(e->thread != (t->serial & ((1u << LEDGER_THREAD_BITS) - 1))))
-		c->foreign_frees += weight;
 	if (unlikely(e->regrows > 0))
 		buckets_chain_end(e->origin, e->bytes, e->regrows);
 	t->record->frees += weight;
@@ -341,21 +356,29 @@ static void enter_in_ledger(struct thread *t, void *p, const struct ledger_entry
 	}
 }
 
-/* What an allocation and the arrival of a realloc have in common. */
+/* What an allocation and the arrival of a realloc have in common; fresh: it is no realloc. */
 static inline void count_arrival(struct thread *t, uint32_t bucket, struct ht_counters *c,
-	uint64_t weight, uint64_t bytes, uint64_t usable_bytes)
+	uint64_t weight, uint64_t bytes, uint64_t usable_bytes, bool fresh)
 {
-	clock_touch(bucket, c);
-	c->live_count += (int64_t)weight;
-	c->live_bytes += (int64_t)(weight * bytes);
-	c->usable_bytes += weight * usable_bytes;
-	if (bytes < c->min_bytes)
-		c->min_bytes = bytes;
-	if (bytes > c->max_bytes)
-		c->max_bytes = bytes;
+	if (unlikely(!c))
+		c = light_arrive(t, bucket, bytes, usable_bytes, fresh);
+	if (likely(c)) {
+		clock_touch(bucket, c);
+		c->live_count += (int64_t)weight;
+		c->live_bytes += (int64_t)(weight * bytes);
+		c->usable_bytes += weight * usable_bytes;
+		if (bytes < c->min_bytes)
+			c->min_bytes = bytes;
+		if (bytes > c->max_bytes)
+			c->max_bytes = bytes;
+		if (fresh) {
+			c->allocs += weight;
+			c->alloc_bytes += weight * bytes;
+		}
+		if (unlikely(probes_elapsed))
+			probes_count(c);
+	}
 	threads_add(&t->record->alloc_bytes, weight * bytes);
-	if (unlikely(probes_elapsed))
-		probes_count(c);
 	if (unlikely(bytes == 0))
 		__atomic_fetch_add(&tally.header->zero_sizes, 1, __ATOMIC_RELAXED);
 }
@@ -385,9 +408,7 @@ void record_alloc(struct thread *t, const uintptr_t *caller, void *p, uint64_t b
 	/* Before the counters: its lock waits for every store before it. */
 	enter_in_ledger(t, p, &e, now);
 	clock_live_changed(t, (int64_t)(weight * bytes), now);
-	count_arrival(t, bucket, c, weight, bytes, usable_bytes);
-	c->allocs += weight;
-	c->alloc_bytes += weight * bytes;
+	count_arrival(t, bucket, c, weight, bytes, usable_bytes, true);
 	if (unlikely(__atomic_load_n(&adopt_waiting, __ATOMIC_RELAXED)) && source == HT_SOURCE_LIBC)
 		adopt_run();
 	threads_add(&t->record->allocs, weight);
@@ -435,7 +456,7 @@ void record_free(struct thread *t, void *p, const struct ledger_entry *e)
 	     last = p == record_self.last_alloc;
 
 	if (unlikely(e->filled))
-		probes_unfill(buckets_counters(t, e->bucket), p, e->bytes);
+		probes_unfill(full_counters(t, e->bucket), p, e->bytes);
 	if (unlikely(--t->until_content == 0))
 		probes_content(t, p, e);
 	t->freed_bucket = e->bucket;
@@ -452,7 +473,7 @@ COLD void record_freed(void)
 	/* In a handler that interrupted a recording, the free itself was counted as dropped. */
 	t = record_self.open == RECORD_CLOSED ? NULL : record_enter();
 	if (t && t->freed_bucket)
-		probes_count(buckets_counters(t, t->freed_bucket));
+		probes_count(full_counters(t, t->freed_bucket));
 	probes_elapsed = 0;
 	if (t)
 		record_leave(t);
@@ -470,10 +491,15 @@ static void count_regrow(struct thread *t, const uintptr_t *caller, void *p,
 	struct ledger_entry now_entry = *e;
 
 	clock_live_changed(t, (int64_t)bytes - (int64_t)e->bytes, now);
-	clock_touch(e->bucket, before);
-	before->live_count--;
-	before->live_bytes -= (int64_t)e->bytes;
-	count_arrival(t, bucket, c, 1, bytes, usable_bytes);
+	if (unlikely(!before))
+		before = light_leave(t, e->bucket, e->bytes, NULL);
+	if (likely(before)) {
+		clock_touch(e->bucket, before);
+		before->live_count--;
+		before->live_bytes -= (int64_t)e->bytes;
+	}
+	/* Of a bucket that is both, the first half may have made new counters. */
+	count_arrival(t, bucket, c ? c : buckets_counters(t, bucket), 1, bytes, usable_bytes, false);
 	if (unlikely(e->filled))
 		now_entry.filled = probes_fill(q, e->bytes, bytes);
 	buckets_regrown(e->bucket, bucket, e->bytes, bytes, p != q);

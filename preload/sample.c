@@ -8,11 +8,12 @@ uint64_t sample_mean;
 uint8_t sample_filter[1u << SAMPLE_FILTER_BITS];
 _Thread_local int64_t sample_left __attribute__((tls_model("initial-exec")));
 
-/* xorshift64*, Vigna 2016; 0: the thread has not drawn yet */
-static _Thread_local uint64_t state __attribute__((tls_model("initial-exec")));
+static _Thread_local uint64_t state __attribute__((tls_model("initial-exec"))); /* 0: nothing drawn yet */
 
-static uint64_t draw(void)
+uint64_t sample_draw(void)
 {
+	if (unlikely(!state))
+		state = (sys_ticks() ^ (uint64_t)(uintptr_t)&state * 0x9e3779b97f4a7c15u) | 1;
 	state ^= state >> 12;
 	state ^= state << 25;
 	state ^= state >> 27;
@@ -35,17 +36,17 @@ static double log_of_fraction(uint64_t n)
 
 static int64_t distance(void)
 {
-	uint64_t n = draw();
+	uint64_t n = sample_draw();
 
 	return (int64_t)(-log_of_fraction(n ? n : 1) * (double)sample_mean) + 1;
 }
 
 bool sample_renew(uint64_t bytes)
 {
-	bool first = state == 0;
+	static _Thread_local bool begun __attribute__((tls_model("initial-exec")));
 
-	if (first) {
-		state = (sys_ticks() ^ (uint64_t)(uintptr_t)&state * 0x9e3779b97f4a7c15u) | 1;
+	if (!begun) {
+		begun = true;
 		sample_left = distance() - (int64_t)bytes - 16;
 		if (sample_left > 0)
 			return true;

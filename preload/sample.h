@@ -25,6 +25,9 @@ extern _Thread_local int64_t sample_left __attribute__((tls_model("initial-exec"
 /* For a fresh process image or a forked child. */
 void sample_init(uint64_t mean_bytes);
 
+/* A random number, of a sequence of the thread's own: xorshift64*, Vigna 2016. */
+uint64_t sample_draw(void);
+
 /* The slow half of sample_skips: sample_left is used up, or the thread is new. */
 bool sample_renew(uint64_t bytes);
 

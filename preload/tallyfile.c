@@ -16,6 +16,7 @@ struct section {
 	uint64_t offset;      /* in the reservation */
 	uint64_t mapped_bytes;
 	uint64_t reserved_bytes;
+	uint64_t let_go_bytes; /* from the start on */
 };
 
 static struct section sections[HT_SEC_COUNT];
@@ -43,6 +44,7 @@ static const struct {
 	{HT_SEC_BUCKETS, sizeof(struct ht_bucket), 4u << 20, 4096},
 	{HT_SEC_OWNERS, sizeof(struct ht_owner), 16u << 20, 1024},
 	{HT_SEC_COUNTERS, sizeof(struct ht_counters), 16u << 20, 1024},
+	{HT_SEC_LIGHT, sizeof(struct ht_light), 16u << 20, 1024},
 	{HT_SEC_REGROWS, sizeof(struct ht_regrow), 1u << 20, 1},
 	{HT_SEC_CHAINS, sizeof(struct ht_chain), 1u << 20, 1},
 	{HT_SEC_THREADS, sizeof(struct ht_thread), 16384, 1},
@@ -140,7 +142,7 @@ static bool reserve_sections(unsigned shrink)
 			round_up((uint64_t)layout[i].first_records * s->record_bytes, unit);
 		s->reserved_bytes = round_up((uint64_t)max * s->record_bytes, unit);
 		s->max_records = max;
-		s->mapped_bytes = 0;
+		s->mapped_bytes = s->let_go_bytes = 0;
 		s->offset = total;
 		total += s->reserved_bytes;
 	}
@@ -248,6 +250,7 @@ int tallyfile_open(const char *directory, const char *program)
 	table(buckets, HT_SEC_BUCKETS);
 	table(owners, HT_SEC_OWNERS);
 	table(counters, HT_SEC_COUNTERS);
+	table(light, HT_SEC_LIGHT);
 	table(regrows, HT_SEC_REGROWS);
 	table(chains, HT_SEC_CHAINS);
 	table(threads, HT_SEC_THREADS);
@@ -271,6 +274,16 @@ fail:
 	sys_file_close(file_fd);
 	file_fd = -1;
 	return r;
+}
+
+void tallyfile_let_go(enum ht_section type, uint32_t count)
+{
+	struct section *s = &sections[type];
+	uint64_t end = (uint64_t)count * s->record_bytes & ~(SYS_PAGE_BYTES - 1);
+
+	/* The mapping is a file's: what was written stays in it. */
+	sys_discard(reservation + s->offset + s->let_go_bytes, end - s->let_go_bytes);
+	s->let_go_bytes = end;
 }
 
 bool tallyfile_room(enum ht_section type, uint32_t count)

@@ -19,6 +19,7 @@ struct tallyfile {
 	struct ht_bucket *buckets;
 	struct ht_owner *owners;
 	struct ht_counters *counters;
+	struct ht_light *light;
 	struct ht_regrow *regrows;
 	struct ht_chain *chains;
 	struct ht_thread *threads;
@@ -51,9 +52,17 @@ static inline uint32_t tallyfile_counters(const struct ht_counters *c)
 										: TALLYFILE_NOWHERE;
 }
 
+static inline bool tallyfile_has_room(const struct ht_counters *c)
+{
+	return tallyfile_counters(c) != TALLYFILE_NOWHERE;
+}
+
 /* Makes room for `count` records of a section. False when the disk or the section's reservation is full; thread-safe;
  * cheap when there is room. */
 bool tallyfile_room(enum ht_section section, uint32_t count);
+
+/* Records below `count` will not be looked at again: their pages need not be resident. */
+void tallyfile_let_go(enum ht_section section, uint32_t count);
 
 /* Gives the file its name once it is worth keeping. Idempotent. */
 void tallyfile_keep(void);

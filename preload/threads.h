@@ -21,7 +21,7 @@ struct thread_frame {
 struct thread_bucket {
 	uint64_t key; /* identity of the stack, with class, alignment and source; 0: empty */
 	uint32_t bucket;
-	uint32_t record; /* its counters */
+	uint32_t record; /* its counters; LIGHT_FLAG: they were light when last seen */
 };
 
 struct thread {
@@ -33,9 +33,10 @@ struct thread {
 	uint32_t freed_bucket;   /* of the free that is going on; 0: it is not recorded */
 	int64_t unflushed_bytes; /* change of live bytes not yet in the header */
 	uint64_t flush_bytes;    /* how much of that may gather */
-	uint32_t *records;       /* by bucket: 1 + the number of its counters; 0: it has none yet */
+	uint32_t *records;       /* by bucket: 1 + the number of its counters, or see light.h; 0: it has none yet */
 	struct thread *next_free;
 	struct ledger_pool sides;
+	uint32_t free_light; /* 1 + the number of a light record without use, linked by `thread`; 0: none */
 	struct thread_bucket *buckets; /* a hash table of all that it has counters for; NULL: there are none yet */
 	uint32_t buckets_shift;        /* its slots are 2^(64 - shift) */
 	uint32_t n_buckets;
