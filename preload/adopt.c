@@ -82,16 +82,16 @@ static inline struct request read_request(
 	}
 }
 
-/* Entry points call each other: what happens inside a call belongs to it. */
-
+/* Entry points call each other: what happens inside a call belongs to it. start: NULL where none is to be timed. */
 static inline uintptr_t call_muted(
 	const struct hook *h, uintptr_t a, uintptr_t b, uintptr_t c, uintptr_t d, uint64_t *start)
 {
 	uint64_t before = record_mute();
 
-	*start = probes_start();
+	if (start)
+		*start = probes_start();
 	uintptr_t result = h->real(a, b, c, d);
-	if (probes_timed(*start))
+	if (start && probes_timed(*start))
 		probes_stop(*start);
 	record_unmute(before);
 	return result;
@@ -105,7 +105,10 @@ static uintptr_t hooked_alloc(const struct hook *h, const uintptr_t *caller, uin
 	if (record_self.open == RECORD_MUTED)
 		return h->real(a, b, c, d);
 	struct request q = read_request(h->shape, a, b, c, d);
-	uintptr_t result = call_muted(h, a, b, c, d, &start);
+	bool passes = sample_passes(q.bytes);
+	uintptr_t result = call_muted(h, a, b, c, d, passes ? NULL : &start);
+	if (passes && likely(result))
+		return (uintptr_t)record_passed((void *)result);
 	struct thread *t = record_enter_alloc((void *)result, q.bytes);
 	if (t) {
 		if (result)
@@ -146,6 +149,8 @@ static uintptr_t hooked_dealloc(
 
 	if (record_self.open == RECORD_MUTED)
 		return h->real(a, b, c, d);
+	if (sample_unknown((void *)a))
+		return call_muted(h, a, b, c, d, NULL);
 	if (a)
 		record_freeing((void *)a);
 	uintptr_t result = call_muted(h, a, b, c, d, &start);

@@ -90,10 +90,9 @@ void adopt_cache_init(const char *xdg_cache_home, const char *home)
 	if (n == 0 || base[0] != '/' || n > sizeof(directory) - 64)
 		return;
 	memcpy(directory, base, n + 1);
-	if (base == home) {
+	if (base == home)
 		strcpy(directory + n, "/.cache");
-		sys_make_directory(directory);
-	}
+	sys_make_directory(directory);
 	strcpy(directory + strlen(directory), "/heaptally");
 	sys_make_directory(directory);
 }

@@ -128,6 +128,12 @@ static inline void *allocated(
 
 EXPORT void *malloc(size_t bytes)
 {
+	if (sample_passes(bytes)) {
+		void *p = real.malloc(bytes);
+		if (likely(p))
+			return record_passed(p);
+		return allocated(UNWIND_CALLER, p, bytes, 0, true);
+	}
 	if (unlikely(!ready()))
 		return bootstrap_alloc(bytes, 16);
 	return allocated(UNWIND_CALLER, TIMED(real.malloc(bytes)), bytes, 0, true);
@@ -137,6 +143,10 @@ EXPORT void free(void *p)
 {
 	if (!p || unlikely(bootstrap_owns(p)))
 		return;
+	if (sample_unknown(p)) {
+		real.free(p);
+		return;
+	}
 	if (unlikely(!ready()))
 		return;
 	record_freeing(p);

@@ -38,14 +38,13 @@ bool index_init(struct index *x, const struct index_ops *ops, uint32_t slots)
 	return x->table != NULL;
 }
 
-uint32_t index_add(struct index *x, uint64_t hash, const void *key)
+uint32_t index_add_locked(struct index *x, uint64_t hash, const void *key)
 {
-	sys_lock(&x->lock);
 	struct index_table *t = x->table;
 	uint32_t record = index_find(x, x->ops, hash, key);
 
 	if (record != 0) /* another thread was faster */
-		goto out;
+		return record;
 	if (x->used >= t->mask - t->mask / 4) {
 		struct index_table *bigger = new_table((t->mask + 1) * 2);
 		if (bigger) {
@@ -57,7 +56,7 @@ uint32_t index_add(struct index *x, uint64_t hash, const void *key)
 			sys_discard(t, table_bytes(t->mask + 1));
 			t = bigger;
 		} else if (x->used >= t->mask - t->mask / 8) {
-			goto out; /* a probe must always meet an empty slot */
+			return 0; /* a probe must always meet an empty slot */
 		}
 	}
 	record = x->ops->create(key);
@@ -65,7 +64,13 @@ uint32_t index_add(struct index *x, uint64_t hash, const void *key)
 		put(t, (hash & ~(uint64_t)UINT32_MAX) | record);
 		x->used++;
 	}
-out:
+	return record;
+}
+
+uint32_t index_add(struct index *x, uint64_t hash, const void *key)
+{
+	sys_lock(&x->lock);
+	uint32_t record = index_add_locked(x, hash, key);
 	sys_unlock(&x->lock);
 	return record;
 }

@@ -39,6 +39,8 @@ bool index_init(struct index *x, const struct index_ops *ops, uint32_t slots);
 
 /* The slow half of index_get, for a key that is hardly there. */
 uint32_t index_add(struct index *x, uint64_t hash, const void *key);
+/* The same between locking and unlocking x->lock, for several in a row. */
+uint32_t index_add_locked(struct index *x, uint64_t hash, const void *key);
 
 /* 64-bit mix: the finalizer of MurmurHash3. */
 static inline uint64_t index_hash(uint64_t a, uint64_t b)

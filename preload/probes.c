@@ -154,13 +154,17 @@ static uint64_t hash_content(const void *p, uint64_t bytes)
 COLD void probes_content(struct thread *t, const void *p, const struct ledger_entry *e)
 {
 	struct ht_content key = {.bucket = e->bucket, .hash = hash_content(p, e->bytes)};
+	uint64_t hash = index_hash(key.hash, key.bucket);
+	uint32_t record = index_find(&content_index, &ops, hash, &key);
 
 	t->until_content = probes_interval(PROBES_CONTENT_EVERY);
 	/* Racing threads may keep a few more than the limit. */
-	if (__atomic_load_n(&distinct[e->bucket], __ATOMIC_RELAXED) >= HT_BUCKET_CONTENTS &&
-		!index_find(&content_index, &ops, index_hash(key.hash, key.bucket), &key))
+	if (!record && __atomic_load_n(&distinct[e->bucket], __ATOMIC_RELAXED) >= HT_BUCKET_CONTENTS) {
 		key.hash = 0;
-	uint32_t record = index_get(&content_index, &ops, index_hash(key.hash, key.bucket), &key);
+		record = index_get(&content_index, &ops, index_hash(0, key.bucket), &key);
+	} else if (!record) {
+		record = index_add(&content_index, hash, &key);
+	}
 	if (record)
 		__atomic_fetch_add(&tally.contents[record].count, 1, __ATOMIC_RELAXED);
 }

@@ -13,7 +13,7 @@
 
 #define PROBES_TIMED_EVERY   1000u
 #define PROBES_FILLED_EVERY  128u
-#define PROBES_CONTENT_EVERY 16u
+#define PROBES_CONTENT_EVERY 32u
 
 /* Calls of the allocator until the next timed one, and the ticks that the last one took; 0: it was not timed. */
 extern _Thread_local int32_t probes_until_timed __attribute__((tls_model("initial-exec")));

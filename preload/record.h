@@ -70,13 +70,18 @@ static inline void record_leave(struct thread *t)
 		record_leave_slow();
 }
 
+/* An allocation that sampling passes over came to p. */
+static inline void *record_passed(void *p)
+{
+	record_self.last_alloc = NULL;
+	return p;
+}
+
 /* The same for an allocation that came to p: with sampling, most are passed over. */
 static inline struct thread *record_enter_alloc(const void *p, uint64_t bytes)
 {
-	if (sample_skips(bytes) && likely(p)) {
-		record_self.last_alloc = NULL;
+	if (sample_skips(bytes) && record_passed((void *)p))
 		return NULL;
-	}
 	return record_enter();
 }
 

@@ -20,6 +20,7 @@
 extern uint64_t sample_mean; /* R in bytes; 0: every event is recorded */
 /* How many sampled live pointers fall on a place; 255 stays. */
 extern uint8_t sample_filter[1u << SAMPLE_FILTER_BITS];
+/* Bytes until the thread's next sample, above 0 where it takes samples. */
 extern _Thread_local int64_t sample_left __attribute__((tls_model("initial-exec")));
 
 /* For a fresh process image or a forked child. */
@@ -31,9 +32,24 @@ uint64_t sample_draw(void);
 /* The slow half of sample_skips: sample_left is used up, or the thread is new. */
 bool sample_renew(uint64_t bytes);
 
+/* By page: blocks that are freed one after another often lie near each other, and so do their places then. */
 static inline uint32_t sample_place(const void *p)
 {
-	return (uint32_t)(((uintptr_t)p >> 3) * 0x9e3779b97f4a7c15u >> (64 - SAMPLE_FILTER_BITS));
+	return (uint32_t)(((uintptr_t)p >> 12) * 0x9e3779b97f4a7c15u >> (64 - SAMPLE_FILTER_BITS));
+}
+
+/*
+ * The quick half of sample_skips, which also says when to look further: true for an allocation that is not recorded. Without
+ * sampling sample_left stays 0.
+ */
+static inline bool sample_passes(uint64_t bytes)
+{
+	uint64_t left = (uint64_t)sample_left;
+
+	if (left <= bytes || left - bytes <= 16)
+		return false;
+	sample_left = (int64_t)(left - bytes - 16);
+	return true;
 }
 
 /* True for an allocation that is not recorded. */

@@ -57,10 +57,20 @@ uint32_t sites_find(uint64_t identity)
 	return index_find(&sites_index, &ops, identity, &key);
 }
 
+void sites_lock(void)
+{
+	sys_lock(&sites_index.lock);
+}
+
+void sites_unlock(void)
+{
+	sys_unlock(&sites_index.lock);
+}
+
 uint32_t sites_child(uint64_t identity, uint32_t parent, uint16_t module, uint64_t offset)
 {
 	struct key key = {identity, {.parent = parent, .module = module, .offset = offset}};
-	uint32_t site = index_add(&sites_index, identity, &key);
+	uint32_t site = index_add_locked(&sites_index, identity, &key);
 
 	if (unlikely(site == 0)) {
 		tallyfile_dropped(HT_DROP_SITES_FULL);

@@ -17,7 +17,12 @@ void sites_expect(uint64_t identity);
 /* The site of a stack; 0: it has none yet. */
 uint32_t sites_find(uint64_t identity);
 
-/* The same for one that has none, as far as is known: a child of `parent`. Returns `parent` itself when the table is full. */
+/*
+ * The same for one that has none, as far as is known: a child of `parent`. Returns `parent` itself when the table is full.
+ * Between sites_lock and sites_unlock, which take in all new sites of a stack.
+ */
 uint32_t sites_child(uint64_t identity, uint32_t parent, uint16_t module, uint64_t offset);
+void sites_lock(void);
+void sites_unlock(void);
 
 #endif

@@ -474,8 +474,12 @@ uint32_t unwind_site(struct thread *t)
 			break;
 		}
 	}
-	while (at++ < u->walked)
-		u->frames[at].site = new_site(u, at);
+	if (at < u->walked) {
+		sites_lock();
+		while (at++ < u->walked)
+			u->frames[at].site = new_site(u, at);
+		sites_unlock();
+	}
 	return u->frames[u->walked].site;
 }
 
@@ -617,6 +621,7 @@ bool unwind_init(uint32_t depth)
 	max_depth = depth < UNWIND_MAX_DEPTH ? depth : UNWIND_MAX_DEPTH;
 	rules_used = 0;
 	rules = rules_new(DEFAULT_RULES);
+	/* Nobody else is there yet: no lock. */
 	for (uint32_t base = HT_PSEUDO_NO_TABLES; base < HT_PSEUDO_COUNT; base++)
 		base_sites[base] = sites_child(pseudo_identity(0, base), 0, 0, base);
 	return rules != NULL;
