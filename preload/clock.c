@@ -6,12 +6,15 @@
 
 #include "locality.h"
 #include "marks.h"
+#include "sample.h"
 
 #define FIRST_POINT_NS                                                                             \
 	100000u /* time between points at the start; doubles whenever the timeline is full */
 #define EXACT_BELOW     (16u << 20) /* below this many live bytes every change is flushed at once */
 #define ROW_SHARE       1024        /* a record gets a history row when it holds peak / ROW_SHARE */
 #define ROW_LEAST_BYTES (64 << 10)
+#define ROW_SAMPLES     4          /* and where samples are taken, what so many stand for */
+#define MEMORY_TICKS    (1u << 23) /* between two looks into /proc: 3 ms or so, as one takes 20 us */
 #define ROW_MASK        0xffffffu
 
 /* Every event reads this: in no cache line with what is written. */
@@ -19,7 +22,10 @@ uint64_t clock_next_point __attribute__((aligned(SYS_LINE_BYTES)));
 static struct {
 	struct sys_lock point_lock, row_lock;
 	uint64_t live_max;            /* since the last point or mark */
-	uint64_t point_max, mark_max; /* since each, but for what is in live_max; under point_lock */
+	/* under point_lock: */
+	uint64_t point_max, mark_max; /* since each, but for what is in live_max */
+	struct sys_memory memory;     /* at that time */
+	uint64_t memory_ticks;
 } own __attribute__((aligned(SYS_LINE_BYTES)));
 
 bool clock_init(void)
@@ -110,7 +116,7 @@ COLD void clock_catch_up(uint32_t bucket, struct ht_counters *c)
 		c->peak_bytes = c->live_bytes;
 	}
 	uint64_t held = (uint64_t)(c->live_bytes < 0 ? -c->live_bytes : c->live_bytes);
-	if (row_number == HT_NO_ROW && held >= ROW_LEAST_BYTES &&
+	if (row_number == HT_NO_ROW && held >= ROW_LEAST_BYTES + ROW_SAMPLES * sample_mean &&
 		held >= __atomic_load_n(&h->peak_bytes, __ATOMIC_RELAXED) / ROW_SHARE &&
 		tallyfile_counters(c) != TALLYFILE_NOWHERE)
 		row_number = new_row(bucket, tallyfile_counters(c));
@@ -156,11 +162,13 @@ static void collect_max(uint64_t live)
 void clock_mark(struct thread *t, struct ht_mark *m)
 {
 	struct sys_usage usage;
+	struct sys_memory memory;
 
 	m->ticks = sys_ticks();
 	clock_flush(t, m->ticks);
 	sys_usage(&usage);
-	m->rss_bytes = usage.rss_bytes;
+	sys_memory(&memory);
+	m->rss_bytes = memory.rss_bytes;
 	m->cpu_ns = usage.cpu_ns;
 	sys_lock(&own.point_lock);
 	uint64_t live = __atomic_load_n(&tally.header->live_bytes, __ATOMIC_RELAXED);
@@ -183,6 +191,10 @@ COLD void clock_point(struct thread *t, uint64_t now)
 	if (h->n_points == HT_TIMELINE_POINTS)
 		coarsen(h);
 	sys_usage(&usage);
+	if (h->n_points == 0 || now - own.memory_ticks > MEMORY_TICKS) {
+		sys_memory(&own.memory);
+		own.memory_ticks = now;
+	}
 	struct threads_sum sum = threads_sum();
 	struct ht_point *p = &tally.points[h->n_points];
 	uint64_t live = __atomic_load_n(&h->live_bytes, __ATOMIC_RELAXED);
@@ -193,9 +205,9 @@ COLD void clock_point(struct thread *t, uint64_t now)
 		.live_max_bytes = own.point_max > live ? own.point_max : live,
 		.allocs = sum.allocs,
 		.alloc_bytes = sum.alloc_bytes,
-		.rss_bytes = usage.rss_bytes,
-		.vm_bytes = usage.vm_bytes,
-		.data_bytes = usage.data_bytes,
+		.rss_bytes = own.memory.rss_bytes,
+		.vm_bytes = own.memory.vm_bytes,
+		.data_bytes = own.memory.data_bytes,
 		.map_bytes = h->map_bytes,
 		.unmap_bytes = h->unmap_bytes,
 		.madvise_bytes = h->madvise_bytes,

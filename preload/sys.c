@@ -401,10 +401,7 @@ bool sys_readable(uintptr_t address)
 void sys_usage(struct sys_usage *out)
 {
 	struct rusage u;
-	char text[128];
-	uint64_t fields[6] = {0};
 
-	memset(out, 0, sizeof(*out));
 	memset(&u, 0, sizeof(u));
 	call(SYS_getrusage, RUSAGE_SELF, &u);
 	out->cpu_ns = (uint64_t)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1000000000u +
@@ -412,6 +409,14 @@ void sys_usage(struct sys_usage *out)
 	out->sys_ns = (uint64_t)u.ru_stime.tv_sec * 1000000000u + (uint64_t)u.ru_stime.tv_usec * 1000u;
 	out->minor_faults = (uint64_t)u.ru_minflt;
 	out->major_faults = (uint64_t)u.ru_majflt;
+}
+
+void sys_memory(struct sys_memory *out)
+{
+	char text[128];
+	uint64_t fields[6] = {0};
+
+	memset(out, 0, sizeof(*out));
 	/* Opened anew each time: a descriptor kept open might be closed by the host and then be somebody else's. */
 	if (sys_read_all("/proc/self/statm", text, sizeof(text)) <= 0)
 		return;

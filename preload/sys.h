@@ -98,9 +98,13 @@ struct sys_usage {
 	uint64_t cpu_ns; /* user + system, all threads */
 	uint64_t sys_ns; /* of that, system */
 	uint64_t minor_faults, major_faults;
-	uint64_t vm_bytes, rss_bytes, data_bytes;
 };
 void sys_usage(struct sys_usage *out);
+
+struct sys_memory {
+	uint64_t vm_bytes, rss_bytes, data_bytes;
+};
+void sys_memory(struct sys_memory *out);
 
 /* CPU time of the calling thread. */
 uint64_t sys_thread_cpu_ns(void);
