@@ -157,7 +157,7 @@ static bool table_room(struct thread *t)
 		return true;
 	if (!old)
 		shift = 64 - FIRST_BITS;
-	struct thread_bucket *table = sys_map_table(table_bytes(shift));
+	struct thread_bucket *table = sys_reserve(table_bytes(shift));
 	if (!table)
 		return old && t->n_buckets + 1 < 1ull << (64 - t->buckets_shift);
 	for (uint64_t i = 0; old && i < 1ull << (64 - t->buckets_shift); i++)

@@ -11,7 +11,7 @@ static size_t table_bytes(uint32_t slots)
 
 static struct index_table *new_table(uint32_t slots)
 {
-	struct index_table *t = sys_map_table(table_bytes(slots));
+	struct index_table *t = sys_reserve(table_bytes(slots));
 
 	if (t) {
 		t->mask = slots - 1;

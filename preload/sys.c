@@ -202,13 +202,6 @@ void *sys_map_huge(size_t bytes)
 	return p + before;
 }
 
-void *sys_map_table(size_t bytes)
-{
-	if (bytes < SYS_HUGE_BYTES)
-		return sys_reserve(bytes);
-	return sys_map_huge((bytes + SYS_HUGE_BYTES - 1) & ~(SYS_HUGE_BYTES - 1));
-}
-
 void sys_discard(void *start, size_t bytes)
 {
 	call(SYS_madvise, start, bytes, MADV_DONTNEED);

@@ -40,11 +40,9 @@ void sys_thread_name(char name[16]);
  */
 void *sys_map(size_t bytes);
 void *sys_reserve(size_t bytes);
-/* The same in huge pages where the kernel gives them: for tables that are hit at random. A multiple of 2 MiB. */
+/* The same in huge pages where the kernel gives them: for what every event hits at random. A multiple of 2 MiB. */
 #define SYS_HUGE_BYTES (2ul << 20)
 void *sys_map_huge(size_t bytes);
-/* One or the other, by size. */
-void *sys_map_table(size_t bytes);
 void sys_unmap(void *start, size_t bytes);
 /* Gives memory of the three above back but keeps its place: whoever still reads there reads zeros. */
 void sys_discard(void *start, size_t bytes);

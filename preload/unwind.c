@@ -105,7 +105,7 @@ static size_t rules_bytes(uint64_t slots)
 
 static struct rule_table *rules_new(uint64_t slots)
 {
-	struct rule_table *t = sys_map_table(rules_bytes(slots));
+	struct rule_table *t = sys_reserve(rules_bytes(slots));
 
 	if (t)
 		t->mask = slots - 1;
