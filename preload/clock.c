@@ -14,7 +14,7 @@
 #define ROW_SHARE       1024        /* a record gets a history row when it holds peak / ROW_SHARE */
 #define ROW_LEAST_BYTES (64 << 10)
 #define ROW_SAMPLES     4          /* and where samples are taken, what so many stand for */
-#define MEMORY_TICKS    (1u << 23) /* between two looks into /proc: 3 ms or so, as one takes 20 us */
+#define SLOW_TICKS      (1u << 25) /* about 10 ms: between two looks into /proc, and at names; these take 20 us */
 #define ROW_MASK        0xffffffu
 
 /* Every event reads this: in no cache line with what is written. */
@@ -24,8 +24,8 @@ static struct {
 	uint64_t live_max;            /* since the last point or mark */
 	/* under point_lock: */
 	uint64_t point_max, mark_max; /* since each, but for what is in live_max */
-	struct sys_memory memory;     /* at that time */
-	uint64_t memory_ticks;
+	struct sys_memory memory;     /* at slow_ticks */
+	uint64_t slow_ticks;
 } own __attribute__((aligned(SYS_LINE_BYTES)));
 
 bool clock_init(void)
@@ -191,9 +191,10 @@ COLD void clock_point(struct thread *t, uint64_t now)
 	if (h->n_points == HT_TIMELINE_POINTS)
 		coarsen(h);
 	sys_usage(&usage);
-	if (h->n_points == 0 || now - own.memory_ticks > MEMORY_TICKS) {
+	if (h->n_points == 0 || now - own.slow_ticks > SLOW_TICKS) {
 		sys_memory(&own.memory);
-		own.memory_ticks = now;
+		threads_note_name(t);
+		own.slow_ticks = now;
 	}
 	struct threads_sum sum = threads_sum();
 	struct ht_point *p = &tally.points[h->n_points];
@@ -226,7 +227,6 @@ COLD void clock_point(struct thread *t, uint64_t now)
 	/* After the count: a record caught up at the new stamp fills its row up to this point. */
 	__atomic_add_fetch(&h->stamp, 1, __ATOMIC_RELEASE);
 	__atomic_store_n(&clock_next_point, now + h->point_ticks, __ATOMIC_RELAXED);
-	threads_note_name(t);
 	sys_unlock(&own.point_lock);
 	locality_point(live, now);
 	return;

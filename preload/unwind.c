@@ -58,12 +58,13 @@ static uint64_t rule_pack(uint32_t kind, struct cfi_rule c, bool after_call, uin
 	       (uint64_t)(int64_t)c.bp_offset << 44;
 }
 
-/* Do the bytes before a return address read as a call? */
-static bool follows_call(uintptr_t ip)
+/* Do the bytes before a return address read as a call? is_code: a table says that there is a function. */
+static bool follows_call(uintptr_t ip, bool is_code)
 {
 	const uint8_t *b = (const uint8_t *)ip;
+	bool one_page = (ip - 1) % SYS_PAGE_BYTES >= 7;
 
-	if (ip < 64 || !sys_readable(ip - 8) || !sys_readable(ip - 1))
+	if (!(is_code && one_page) && (ip < 64 || !sys_readable(ip - 8) || !sys_readable(ip - 1)))
 		return false;
 	if (b[-5] == 0xe8) /* call rel32 */
 		return true;
@@ -82,12 +83,12 @@ static uint64_t rule_make(uintptr_t ip)
 
 	if (!m)
 		return rule_pack(sys_readable(ip - 1) ? RULE_FRAME_POINTER : RULE_BROKEN, none,
-			follows_call(ip), 0);
+			follows_call(ip, false), 0);
 	if (!m->frame_header)
-		return rule_pack(RULE_NO_TABLES, none, follows_call(ip), m->index);
+		return rule_pack(RULE_NO_TABLES, none, follows_call(ip, false), m->index);
 	c = cfi_find(m->frame_header, (const uint8_t *)m->end, ip - 1);
 	if (c.kind == CFI_NO_ENTRY)
-		return rule_pack(RULE_FRAME_POINTER, none, follows_call(ip), m->index);
+		return rule_pack(RULE_FRAME_POINTER, none, follows_call(ip, false), m->index);
 	if (c.cfa_offset >= 1 << 20 || c.cfa_offset < -(1 << 20) || c.bp_offset >= 1 << 19 ||
 		c.bp_offset < -(1 << 19))
 		c = (struct cfi_rule){.kind = CFI_COMPLEX};
@@ -95,7 +96,7 @@ static uint64_t rule_make(uintptr_t ip)
 		c.bp_offset = RETURN_ADDRESS; /* what is read there is not used */
 	bool plain = c.kind == CFI_CFA_RSP && c.bp != CFI_BP_AT_BP && c.bp_offset <= RETURN_ADDRESS &&
 		     c.cfa_offset + c.bp_offset >= 0;
-	return rule_pack(plain ? RULE_PLAIN : c.kind, c, follows_call(ip), m->index);
+	return rule_pack(plain ? RULE_PLAIN : c.kind, c, follows_call(ip, true), m->index);
 }
 
 static size_t rules_bytes(uint64_t slots)
