@@ -442,6 +442,70 @@ static int check_buckets(const struct tally *t, const struct source *s, struct e
 	return 0;
 }
 
+static int regrow_compare(const void *a, const void *b)
+{
+	const struct ht_regrow *x = a, *y = b;
+
+	if (x->from != y->from)
+		return x->from < y->from ? -1 : 1;
+	return (x->to > y->to) - (x->to < y->to);
+}
+
+static int chain_compare(const void *a, const void *b)
+{
+	const struct ht_chain *x = a, *y = b;
+
+	if (x->origin != y->origin)
+		return x->origin < y->origin ? -1 : 1;
+	return (x->size_class > y->size_class) - (x->size_class < y->size_class);
+}
+
+/* Adds up what threads have of the same. */
+static void merge_regrows(struct tally *t)
+{
+	uint32_t n = 0;
+
+	qsort(t->regrows, t->n_regrows, sizeof(*t->regrows), regrow_compare);
+	for (uint32_t i = 0; i < t->n_regrows; i++) {
+		const struct ht_regrow *r = &t->regrows[i];
+		struct ht_regrow *to = n ? &t->regrows[n - 1] : NULL;
+		if (!to || regrow_compare(to, r) != 0) {
+			t->regrows[n++] = *r;
+			continue;
+		}
+		to->count += r->count;
+		to->from_bytes += r->from_bytes;
+		to->to_bytes += r->to_bytes;
+		to->moved += r->moved;
+		to->copied_bytes += r->copied_bytes;
+	}
+	t->n_regrows = n;
+}
+
+static void merge_chains(struct tally *t)
+{
+	uint32_t n = 0;
+
+	qsort(t->chains, t->n_chains, sizeof(*t->chains), chain_compare);
+	for (uint32_t i = 0; i < t->n_chains; i++) {
+		const struct ht_chain *c = &t->chains[i];
+		struct ht_chain *to = n ? &t->chains[n - 1] : NULL;
+		if (!to || chain_compare(to, c) != 0) {
+			t->chains[n++] = *c;
+			continue;
+		}
+		to->now += c->now;
+		to->ended += c->ended;
+		to->regrows += c->regrows;
+		to->copied_bytes += c->copied_bytes;
+		for (int k = 0; k < (int)HT_CHAIN_BINS; k++) {
+			uint32_t sum = to->lengths[k] + c->lengths[k];
+			to->lengths[k] = sum < c->lengths[k] ? UINT32_MAX : sum;
+		}
+	}
+	t->n_chains = n;
+}
+
 static int check_marks(const struct tally *t, const struct source *s, struct error *e)
 {
 	for (uint32_t i = 0; i < t->n_marks; i++)
@@ -613,6 +677,8 @@ static int load(struct tally *t, const struct source *s, bool *moved, struct err
 		load_contents(t, s, e) < 0 || load_locality(t, s, moved, e) < 0 ||
 		load_names(t, s, e) < 0)
 		return -1;
+	merge_regrows(t);
+	merge_chains(t);
 	return 0;
 }
 

@@ -7,17 +7,12 @@
 #include "index.h"
 #include "tallyfile.h"
 
-static struct index bucket_index, regrow_index, chain_index;
+static struct index bucket_index;
 #define FIRST_BITS      8u /* of a thread's table of buckets */
 #define WRITTEN_AT_ONCE (64u << 10)
 
 static struct sys_lock counters_lock;
 struct ht_counters buckets_nowhere; /* where counts go that have no room */
-
-static inline void add(uint64_t *counter, uint64_t value)
-{
-	__atomic_fetch_add(counter, value, __ATOMIC_RELAXED);
-}
 
 /* Buckets */
 
@@ -48,63 +43,6 @@ static uint32_t bucket_create(const void *key)
 
 static const struct index_ops bucket_ops = {bucket_match, bucket_create};
 
-/* Regrows: steps of realloc from bucket to bucket */
-
-static inline bool regrow_match(uint32_t record, const void *key)
-{
-	const struct ht_regrow *r = &tally.regrows[record], *k = key;
-
-	return r->from == k->from && r->to == k->to;
-}
-
-static uint32_t regrow_create(const void *key)
-{
-	uint32_t record = tally.header->n_regrows;
-
-	if (!tallyfile_room(HT_SEC_REGROWS, record + 1))
-		return 0;
-	tally.regrows[record] = *(const struct ht_regrow *)key;
-	/* release: as for buckets */
-	__atomic_store_n(&tally.header->n_regrows, record + 1, __ATOMIC_RELEASE);
-	return record;
-}
-
-static const struct index_ops regrow_ops = {regrow_match, regrow_create};
-
-/* Chains: by origin and size class */
-
-static inline bool chain_match(uint32_t record, const void *key)
-{
-	const struct ht_chain *c = &tally.chains[record], *k = key;
-
-	return c->origin == k->origin && c->size_class == k->size_class;
-}
-
-static uint32_t chain_create(const void *key)
-{
-	uint32_t record = tally.header->n_chains;
-
-	if (!tallyfile_room(HT_SEC_CHAINS, record + 1))
-		return 0;
-	tally.chains[record] = *(const struct ht_chain *)key;
-	/* release: as for buckets */
-	__atomic_store_n(&tally.header->n_chains, record + 1, __ATOMIC_RELEASE);
-	return record;
-}
-
-static const struct index_ops chain_ops = {chain_match, chain_create};
-
-static struct ht_chain *chain_of(uint32_t origin, uint64_t bytes)
-{
-	struct ht_chain key = {.origin = origin, .size_class = (uint16_t)ht_size_class(bytes)};
-	uint32_t record =
-		index_get(&chain_index, &chain_ops, index_hash(key.origin, key.size_class), &key);
-
-	if (record == 0)
-		tallyfile_dropped(HT_DROP_CHAINS_FULL);
-	return record ? &tally.chains[record] : NULL;
-}
-
 /* Counters */
 
 COLD struct ht_counters *buckets_new_counters(struct thread *t, uint32_t bucket)
@@ -129,53 +67,71 @@ COLD struct ht_counters *buckets_new_counters(struct thread *t, uint32_t bucket)
 	return c;
 }
 
-/* What this thread has counters for, by key */
+/* A thread's tables */
 
 static size_t table_bytes(uint32_t shift)
 {
-	return sizeof(struct thread_bucket) << (64 - shift);
+	return sizeof(struct thread_slot) << (64 - shift);
 }
 
 /* The slot of a key, or the empty one where it belongs. */
-static inline struct thread_bucket *slot_of(
-	struct thread_bucket *table, uint32_t shift, uint64_t key)
+static inline struct thread_slot *slot_of(struct thread_slot *slots, uint32_t shift, uint64_t key)
 {
 	uint64_t mask = (1ull << (64 - shift)) - 1, at = key >> shift;
 
-	while (table[at].key != key && table[at].key != 0)
+	while (slots[at].key != key && slots[at].key != 0)
 		at = (at + 1) & mask;
-	return &table[at];
+	return &slots[at];
 }
 
-/* Room for one more; false: there is none, and what is not in the table is looked for in the long way each time. */
-static bool table_room(struct thread *t)
+/* NULL: the key is not there. */
+static inline struct thread_slot *table_find(const struct thread_table *t, uint64_t key)
 {
-	struct thread_bucket *old = t->buckets;
-	uint32_t shift = t->buckets_shift - 1;
+	struct thread_slot *found = likely(t->slots) ? slot_of(t->slots, t->shift, key) : NULL;
 
-	if (old && t->n_buckets < (1ull << (64 - t->buckets_shift)) * 3 / 4)
+	return likely(found && found->key == key) ? found : NULL;
+}
+
+/* Room for one more; false: there is none. */
+static bool table_room(struct thread_table *t)
+{
+	uint64_t size = t->slots ? 1ull << (64 - t->shift) : 0;
+	uint32_t shift = t->slots ? t->shift - 1 : 64 - FIRST_BITS;
+
+	if (t->used < size * 3 / 4)
 		return true;
-	if (!old)
-		shift = 64 - FIRST_BITS;
-	struct thread_bucket *table = sys_reserve(table_bytes(shift));
-	if (!table)
-		return old && t->n_buckets + 1 < 1ull << (64 - t->buckets_shift);
-	for (uint64_t i = 0; old && i < 1ull << (64 - t->buckets_shift); i++)
-		if (old[i].key)
-			*slot_of(table, shift, old[i].key) = old[i];
-	if (old)
-		sys_unmap(old, table_bytes(t->buckets_shift));
-	t->buckets = table;
-	t->buckets_shift = shift;
+	struct thread_slot *bigger = sys_reserve(table_bytes(shift));
+	if (!bigger)
+		return t->used + 1 < size;
+	for (uint64_t i = 0; i < size; i++)
+		if (t->slots[i].key)
+			*slot_of(bigger, shift, t->slots[i].key) = t->slots[i];
+	if (t->slots)
+		sys_unmap(t->slots, table_bytes(t->shift));
+	t->slots = bigger;
+	t->shift = shift;
 	return true;
+}
+
+/* After table_room. */
+static void table_add(struct thread_table *t, uint64_t key, uint32_t bucket, uint32_t record)
+{
+	*slot_of(t->slots, t->shift, key) = (struct thread_slot){key, bucket, record};
+	t->used++;
+}
+
+/* One to one; never 0 for what is looked up here. */
+static inline uint64_t table_key(uint64_t a, uint64_t b)
+{
+	return ((a << 32 | b) + 1) * 0x9e3779b97f4a7c15u;
 }
 
 static COLD uint32_t get_rare(
 	struct thread *t, uint64_t key, struct ht_bucket k, struct ht_counters **counters)
 {
-	struct thread_bucket *known = t->buckets ? slot_of(t->buckets, t->buckets_shift, key) : NULL;
+	struct thread_slot *known = table_find(&t->buckets, key);
 
-	if (known && known->key == key) { /* with a light record, at least when we were last here */
+	if (known) { /* with a light record, at least when we were last here */
 		*counters = buckets_counters(t, known->bucket);
 		if (*counters && tallyfile_has_room(*counters))
 			known->record = tallyfile_counters(*counters);
@@ -188,11 +144,9 @@ static COLD uint32_t get_rare(
 	*counters = buckets_counters(t, bucket);
 	if (bucket == 0)
 		tallyfile_dropped(HT_DROP_BUCKETS_FULL);
-	else if (*counters != &buckets_nowhere && table_room(t)) {
-		*slot_of(t->buckets, t->buckets_shift, key) = (struct thread_bucket){
-			key, bucket, *counters ? tallyfile_counters(*counters) : LIGHT_FLAG};
-		t->n_buckets++;
-	}
+	else if (*counters != &buckets_nowhere && table_room(&t->buckets))
+		table_add(&t->buckets, key, bucket,
+			*counters ? tallyfile_counters(*counters) : LIGHT_FLAG);
 	return bucket;
 }
 
@@ -202,12 +156,11 @@ uint32_t buckets_get(struct thread *t, uint64_t stack, uint32_t size_class, uint
 	uint64_t kind = size_class << 16 | (uint32_t)align << 8 | source;
 	uint64_t key = ((stack ^ kind) * 0xff51afd7ed558ccdu) | 1; /* never 0; its upper half is the better one */
 
-	if (likely(t->buckets)) {
-		const struct thread_bucket *found = slot_of(t->buckets, t->buckets_shift, key);
-		if (likely(found->key == key && !(found->record & LIGHT_FLAG))) {
-			*counters = &tally.counters[found->record];
-			return found->bucket;
-		}
+	const struct thread_slot *found = table_find(&t->buckets, key);
+
+	if (likely(found && !(found->record & LIGHT_FLAG))) {
+		*counters = &tally.counters[found->record];
+		return found->bucket;
 	}
 	return get_rare(t, key,
 		(struct ht_bucket){.size_class = (uint16_t)size_class,
@@ -216,42 +169,93 @@ uint32_t buckets_get(struct thread *t, uint64_t stack, uint32_t size_class, uint
 		counters);
 }
 
-void buckets_regrown(uint32_t from, uint32_t to, uint64_t from_bytes, uint64_t to_bytes, bool moved)
-{
-	struct ht_regrow key = {.from = from, .to = to};
-	uint32_t record = index_get(&regrow_index, &regrow_ops, index_hash(from, to), &key);
+/* Regrows and chains: a record for each thread, which it alone writes */
 
-	if (record == 0) {
-		tallyfile_dropped(HT_DROP_CHAINS_FULL);
-		return;
+static COLD struct ht_regrow *new_regrow(struct thread *t, uint64_t key, uint32_t from, uint32_t to)
+{
+	struct ht_regrow *r = NULL;
+
+	sys_lock(&counters_lock);
+	uint32_t record = tally.header->n_regrows;
+	if (table_room(&t->regrows) && tallyfile_room(HT_SEC_REGROWS, record + 1)) {
+		r = &tally.regrows[record];
+		r->from = from;
+		r->to = to;
+		table_add(&t->regrows, key, from, record);
+		/* release: as for buckets */
+		__atomic_store_n(&tally.header->n_regrows, record + 1, __ATOMIC_RELEASE);
 	}
-	struct ht_regrow *r = &tally.regrows[record];
-	add(&r->count, 1);
-	add(&r->from_bytes, from_bytes);
-	add(&r->to_bytes, to_bytes);
+	sys_unlock(&counters_lock);
+	if (!r)
+		tallyfile_dropped(HT_DROP_CHAINS_FULL);
+	return r;
+}
+
+static COLD struct ht_chain *new_chain(
+	struct thread *t, uint64_t key, uint32_t origin, uint32_t size_class)
+{
+	struct ht_chain *c = NULL;
+
+	sys_lock(&counters_lock);
+	uint32_t record = tally.header->n_chains;
+	if (table_room(&t->chains) && tallyfile_room(HT_SEC_CHAINS, record + 1)) {
+		c = &tally.chains[record];
+		c->origin = origin;
+		c->size_class = (uint16_t)size_class;
+		table_add(&t->chains, key, origin, record);
+		/* release: as for buckets */
+		__atomic_store_n(&tally.header->n_chains, record + 1, __ATOMIC_RELEASE);
+	}
+	sys_unlock(&counters_lock);
+	if (!c)
+		tallyfile_dropped(HT_DROP_CHAINS_FULL);
+	return c;
+}
+
+static struct ht_chain *chain_of(struct thread *t, uint32_t origin, uint64_t bytes)
+{
+	uint32_t size_class = ht_size_class(bytes);
+	uint64_t key = table_key(origin, size_class);
+	const struct thread_slot *found = table_find(&t->chains, key);
+
+	return likely(found) ? &tally.chains[found->record] : new_chain(t, key, origin, size_class);
+}
+
+void buckets_regrown(struct thread *t, uint32_t from, uint32_t to, uint64_t from_bytes,
+	uint64_t to_bytes, bool moved)
+{
+	uint64_t key = table_key(from, to);
+	const struct thread_slot *found = table_find(&t->regrows, key);
+	struct ht_regrow *r = likely(found) ? &tally.regrows[found->record] : new_regrow(t, key, from, to);
+
+	if (unlikely(!r))
+		return;
+	r->count++;
+	r->from_bytes += from_bytes;
+	r->to_bytes += to_bytes;
 	if (moved) {
-		add(&r->moved, 1);
-		add(&r->copied_bytes, from_bytes < to_bytes ? from_bytes : to_bytes);
+		r->moved++;
+		r->copied_bytes += from_bytes < to_bytes ? from_bytes : to_bytes;
 	}
 }
 
-void buckets_chain_step(
-	uint32_t origin, uint64_t from_bytes, uint64_t to_bytes, bool first, uint64_t copied_bytes)
+void buckets_chain_step(struct thread *t, uint32_t origin, uint64_t from_bytes, uint64_t to_bytes,
+	bool first, uint64_t copied_bytes)
 {
-	struct ht_chain *from = first ? NULL : chain_of(origin, from_bytes),
-			*to = chain_of(origin, to_bytes);
+	struct ht_chain *from = first ? NULL : chain_of(t, origin, from_bytes),
+			*to = chain_of(t, origin, to_bytes);
 
 	if (from)
-		add(&from->now, (uint64_t)-1);
+		from->now--;
 	if (to) {
-		add(&to->now, 1);
-		add(&to->copied_bytes, copied_bytes);
+		to->now++;
+		to->copied_bytes += copied_bytes;
 	}
 }
 
-void buckets_chain_end(uint32_t origin, uint64_t bytes, uint32_t regrows)
+void buckets_chain_end(struct thread *t, uint32_t origin, uint64_t bytes, uint32_t regrows)
 {
-	struct ht_chain *c = chain_of(origin, bytes);
+	struct ht_chain *c = chain_of(t, origin, bytes);
 
 	if (!c)
 		return;
@@ -259,11 +263,11 @@ void buckets_chain_end(uint32_t origin, uint64_t bytes, uint32_t regrows)
 	uint32_t bin = regrows <= 1 ? 0 : 32u - (uint32_t)__builtin_clz(regrows - 1);
 	uint32_t *length = &c->lengths[bin < HT_CHAIN_BINS ? bin : HT_CHAIN_BINS - 1];
 
-	add(&c->now, (uint64_t)-1);
-	add(&c->ended, 1);
-	add(&c->regrows, regrows);
-	if (__atomic_load_n(length, __ATOMIC_RELAXED) != UINT32_MAX)
-		__atomic_fetch_add(length, 1, __ATOMIC_RELAXED);
+	c->now--;
+	c->ended++;
+	c->regrows += regrows;
+	if (*length != UINT32_MAX)
+		++*length;
 }
 
 bool buckets_init(void)
@@ -274,7 +278,5 @@ bool buckets_init(void)
 	tally.header->n_buckets = 1;
 	tally.header->n_regrows = 1;
 	tally.header->n_chains = 1;
-	return index_init(&bucket_index, &bucket_ops, 1u << 15) &&
-	       index_init(&regrow_index, &regrow_ops, 1u << 12) &&
-	       index_init(&chain_index, &chain_ops, 1u << 12);
+	return index_init(&bucket_index, &bucket_ops, 1u << 15);
 }

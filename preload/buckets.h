@@ -44,12 +44,12 @@ static inline struct ht_counters *buckets_counters(struct thread *t, uint32_t bu
 struct ht_counters *buckets_new_counters(struct thread *t, uint32_t bucket);
 
 /* A live buffer went from one bucket to another by realloc. */
-void buckets_regrown(
-	uint32_t from, uint32_t to, uint64_t from_bytes, uint64_t to_bytes, bool moved);
+void buckets_regrown(struct thread *t, uint32_t from, uint32_t to, uint64_t from_bytes,
+	uint64_t to_bytes, bool moved);
 
 /* A chain takes a step (origin and classes), and ends. */
-void buckets_chain_step(
-	uint32_t origin, uint64_t from_bytes, uint64_t to_bytes, bool first, uint64_t copied_bytes);
-void buckets_chain_end(uint32_t origin, uint64_t bytes, uint32_t regrows);
+void buckets_chain_step(struct thread *t, uint32_t origin, uint64_t from_bytes, uint64_t to_bytes,
+	bool first, uint64_t copied_bytes);
+void buckets_chain_end(struct thread *t, uint32_t origin, uint64_t bytes, uint32_t regrows);
 
 #endif

@@ -302,7 +302,7 @@ struct ht_light {
 	uint8_t lifetimes[HT_LIFETIME_BINS / 2]; /* bin b: 4 bits from bit 4 * (b % 2) of byte b / 2 */
 };
 
-/* realloc of live pointers from one bucket to another (or the same) */
+/* realloc of live pointers from one bucket to another (or the same); of one thread, as counters are */
 struct ht_regrow {
 	uint32_t from;
 	uint32_t to;
@@ -313,8 +313,8 @@ struct ht_regrow {
 	uint64_t copied_bytes; /* min(before, after) of the moved ones */
 };
 
-/* Chains that started in bucket `origin` and whose buffer has this size class. A chain enters when its second
- * allocation is made; a buffer that was never reallocated is no chain. */
+/* Chains that started in bucket `origin` and whose buffer has this size class, as seen by one thread: sums over threads
+ * are exact. A chain enters when its second allocation is made; a buffer that was never reallocated is no chain. */
 struct ht_chain {
 	uint32_t origin;
 	uint16_t size_class;

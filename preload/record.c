@@ -331,7 +331,7 @@ static void count_free(
 	if (temporary)
 		t->record->temporary += weight;
 	if (unlikely(e->regrows > 0))
-		buckets_chain_end(e->origin, e->bytes, e->regrows);
+		buckets_chain_end(t, e->origin, e->bytes, e->regrows);
 	t->record->frees += weight;
 	t->record->freed_bytes += bytes;
 	if (unlikely(sample_mean))
@@ -503,8 +503,8 @@ static void count_regrow(struct thread *t, const uintptr_t *caller, void *p,
 	count_arrival(t, bucket, c ? c : buckets_counters(t, bucket), 1, bytes, usable_bytes, false);
 	if (unlikely(e->filled))
 		now_entry.filled = probes_fill(q, e->bytes, bytes);
-	buckets_regrown(e->bucket, bucket, e->bytes, bytes, p != q);
-	buckets_chain_step(e->origin, e->bytes, bytes, e->regrows == 0,
+	buckets_regrown(t, e->bucket, bucket, e->bytes, bytes, p != q);
+	buckets_chain_step(t, e->origin, e->bytes, bytes, e->regrows == 0,
 		p == q ? 0 : (e->bytes < bytes ? e->bytes : bytes));
 	threads_add(&t->record->reallocs, 1);
 	record_self.last_alloc = q;

@@ -18,10 +18,17 @@ struct thread_frame {
 	uint64_t rule;
 };
 
-struct thread_bucket {
-	uint64_t key; /* identity of the stack, with class, alignment and source; 0: empty */
+/* A hash table of a thread's own: what it has records for. Zeroed memory is a valid start. */
+struct thread_slot {
+	uint64_t key; /* 0: empty. Its upper half is the better one */
 	uint32_t bucket;
-	uint32_t record; /* its counters; LIGHT_FLAG: they were light when last seen */
+	uint32_t record;
+};
+
+struct thread_table {
+	struct thread_slot *slots; /* NULL: there are none yet */
+	uint32_t shift;            /* of a key to its home; there are 2^(64 - shift) slots */
+	uint32_t used;
 };
 
 struct thread {
@@ -37,9 +44,10 @@ struct thread {
 	struct thread *next_free;
 	struct ledger_pool sides;
 	uint32_t free_light; /* 1 + the number of a light record without use, linked by `thread`; 0: none */
-	struct thread_bucket *buckets; /* a hash table of all that it has counters for; NULL: there are none yet */
-	uint32_t buckets_shift;        /* its slots are 2^(64 - shift) */
-	uint32_t n_buckets;
+	/* By stack identity, class, alignment and source: bucket and counters (LIGHT_FLAG: they were light when last seen). */
+	struct thread_table buckets;
+	struct thread_table regrows; /* by both buckets: the record */
+	struct thread_table chains;  /* by origin and class: the record */
 	struct thread_frame frames[1u << THREAD_FRAME_BITS];
 	struct unwinder unwinder;
 };
