@@ -107,7 +107,7 @@ static bool table_room(struct thread_table *t)
 		if (t->slots[i].key)
 			*slot_of(bigger, shift, t->slots[i].key) = t->slots[i];
 	if (t->slots)
-		sys_unmap(t->slots, table_bytes(t->shift));
+		sys_discard(t->slots, table_bytes(t->shift));
 	t->slots = bigger;
 	t->shift = shift;
 	return true;
