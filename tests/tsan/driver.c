@@ -232,6 +232,8 @@ int main(int argc, char **argv)
 	int64_t live = 0;
 	for (size_t i = 0; i < tally.header->n_counters; i++)
 		live += tally.counters[i].live_count;
+	for (size_t i = 0; i < tally.header->n_light; i++)
+		live += tally.light[i].live_count;
 	bad += check("live_count", (uint64_t)live, 0);
 	if (tally.header->sample_bytes == 0) {
 		bad += check("allocs", sum.allocs, allocs);
