@@ -24,8 +24,8 @@
 #define TABLE_BYTES  (1ul << 30) /* of all tables */
 #define MAX_SIDES    (1u << 22)
 
-/* What leads to a page's table: lock 1, log2 of its slots 4, its first line 24; 0: no table yet. */
-#define LOCKED        1u
+/* What leads to a page's table: a bit that is 0, log2 of its slots 4, its first line 24; 0: no table yet. */
+#define LOCKED        1u /* a thread holds the word, and with it the table */
 #define LOG2(word)    ((word) >> 1 & 15u)
 #define SLOTS(word)   ((uint64_t *)(tables + (size_t)((word) >> 5) * LINE_BYTES))
 #define WORD(p, log2) ((uint32_t)(((char *)(p)-tables) / LINE_BYTES) << 5 | (log2) << 1)
@@ -214,10 +214,9 @@ static inline uint32_t *word_of(uintptr_t pointer, bool make)
 static COLD uint32_t lock_wait(uint32_t *word)
 {
 	for (unsigned tries = 0;; tries++) {
-		uint32_t value = __atomic_load_n(word, __ATOMIC_RELAXED);
-		if (!(value & LOCKED)) {
-			value = __atomic_fetch_or(word, LOCKED, __ATOMIC_ACQUIRE);
-			if (!(value & LOCKED))
+		if (__atomic_load_n(word, __ATOMIC_RELAXED) != LOCKED) {
+			uint32_t value = __atomic_exchange_n(word, LOCKED, __ATOMIC_ACQUIRE);
+			if (value != LOCKED)
 				return value;
 		}
 		if (tries % 64 == 63)
@@ -226,13 +225,12 @@ static COLD uint32_t lock_wait(uint32_t *word)
 	}
 }
 
-/* The word as it was, without LOCKED. */
+/* The word as it was: it is ours to keep and to give back. */
 static inline uint32_t lock(uint32_t *word)
 {
-	/* One instruction where only the bit's value is asked for. acquire: what the holder before us wrote is visible */
-	if (unlikely(__atomic_fetch_or(word, LOCKED, __ATOMIC_ACQUIRE) & LOCKED))
-		return lock_wait(word);
-	return __atomic_load_n(word, __ATOMIC_RELAXED) & ~LOCKED;
+	/* acquire: what the holder before us wrote is visible */
+	uint32_t value = __atomic_exchange_n(word, LOCKED, __ATOMIC_ACQUIRE);
+	return likely(value != LOCKED) ? value : lock_wait(word);
 }
 
 static inline void unlock(uint32_t *word, uint32_t value)
