@@ -52,11 +52,15 @@
 
 struct side {
 	uint64_t bytes;
-	uint32_t bucket;
-	uint32_t origin;
+	union {
+		uint32_t bucket;
+		uint32_t next_free; /* of one without use */
+	};
+	union {
+		uint32_t origin;
+		uint32_t next_batch;
+	};
 	uint32_t regrows;
-	uint32_t next_free;
-	uint32_t next_batch;
 	bool filled;
 };
 
@@ -136,7 +140,11 @@ static uint32_t side_new(struct ledger_pool *own, const struct ledger_entry *e)
 	if (likely(n)) {
 		own->first = sides[n].next_free;
 		own->n--;
-		sides[n] = (struct side){e->bytes, e->bucket, e->origin, e->regrows, 0, 0, e->filled};
+		sides[n] = (struct side){.bytes = e->bytes,
+			.bucket = e->bucket,
+			.origin = e->origin,
+			.regrows = e->regrows,
+			.filled = e->filled};
 	}
 	return n;
 }
