@@ -33,6 +33,7 @@ static const size_t record_bytes[HT_SEC_COUNT] = {
 	[HT_SEC_CONTENTS] = sizeof(struct ht_content),
 	[HT_SEC_SNAPSHOTS] = sizeof(struct ht_snapshot),
 	[HT_SEC_LOCALITY] = sizeof(struct ht_locality),
+	[HT_SEC_LIGHT] = sizeof(struct ht_light),
 };
 
 static void __attribute__((noreturn)) refuse(const char *why)
@@ -485,6 +486,7 @@ void *synth_image(struct synth *s, size_t *bytes)
 	h->n_sites = count(s, HT_SEC_SITES);
 	h->n_buckets = count(s, HT_SEC_BUCKETS);
 	h->n_counters = count(s, HT_SEC_OWNERS);
+	h->n_light = count(s, HT_SEC_LIGHT);
 	h->n_regrows = count(s, HT_SEC_REGROWS);
 	h->n_chains = count(s, HT_SEC_CHAINS);
 	h->n_threads = count(s, HT_SEC_THREADS);

@@ -223,6 +223,7 @@ static void expect_equal(const struct tally *a, const struct tally *b)
 
 	x.state = y.state = 0;
 	x.n_counters = y.n_counters = 0; /* how threads were spread is not kept */
+	x.n_light = y.n_light = 0;
 	x.n_history = y.n_history = 0;
 	x.n_phases = y.n_phases = 0;
 	x.n_contents = y.n_contents = 0; /* where there is nothing but row 0, that goes too */
@@ -260,6 +261,7 @@ static void build(struct synth *s)
 {
 	struct ht_chain chain = {.origin = 1, .size_class = 4, .ended = 5, .lengths = {1, 4}};
 	struct ht_content content = {.bucket = 2, .count = 3, .hash = 0xabc};
+	struct ht_light light = {.bucket = 1, .events = 1, .allocs = 1, .alloc_bytes = 23};
 
 	synth_init(s);
 	uint32_t f = synth_call(s, synth_call(s, 0, "main"), "app::run");
@@ -275,6 +277,7 @@ static void build(struct synth *s)
 	synth_free(s, a, worker, 4, 24);
 	synth_add(s, HT_SEC_CONTENTS, &content);
 	synth_add(s, HT_SEC_CHAINS, &chain);
+	synth_add(s, HT_SEC_LIGHT, &light);
 }
 
 Test(tally, empty)
@@ -340,6 +343,112 @@ Test(tally, threads_are_added_up)
 	cr_assert_eq(t.counters[b].lifetimes[3], UINT32_MAX, "saturates");
 	cr_assert_eq(t.counters[c].allocs, 0);
 	cr_assert_gt(t.counters[c].min_bytes, t.counters[c].max_bytes);
+	tally_release(&t);
+	synth_release(&s);
+}
+
+/* FORMAT.md, "Counters": a light record counts as the one of COUNTERS that it can be written as. */
+Test(tally, light_records_are_added_up)
+{
+	struct synth s;
+	struct tally t;
+	struct ht_light unused = {.thread = 7}, only_frees = {.bucket = 2, .min_bytes = UINT32_MAX},
+			few = {.bucket = 1,
+				.thread = 1,
+				.stamp = 4,
+				.lifetime_ticks = 5000,
+				.alloc_bytes = 130,
+				.usable_bytes = 160,
+				.live_bytes = 80,
+				.peak_bytes = 130,
+				.min_bytes = 50,
+				.max_bytes = 80,
+				.events = 3,
+				.allocs = 2,
+				.frees = 1,
+				.live_count = 1,
+				.peak_count = 2,
+				.temporary = 1,
+				.foreign_frees = 1};
+
+	synth_init(&s);
+	uint32_t b = synth_bucket(&s, 0, 50), c = synth_bucket(&s, 0, 2000);
+	synth_alloc(&s, b, 0, 3, 60);
+	s.header.rising = 0;
+	s.header.peak_stamp = 4; /* the light record has its peak, the other one what is live */
+	few.lifetimes[1] = 0xf0; /* bin 3: 15 of them */
+	few.lifetimes[5] = 0x02; /* bin 10: 2 */
+	synth_counters(&s, b, 0)->lifetimes[3] = 100;
+	only_frees.events = only_frees.frees = 2;
+	only_frees.live_count = -2;
+	only_frees.live_bytes = only_frees.peak_bytes = -100;
+	synth_add(&s, HT_SEC_LIGHT, &unused);
+	synth_add(&s, HT_SEC_LIGHT, &few);
+	synth_add(&s, HT_SEC_LIGHT, &only_frees);
+	synth_tally(&s, &t);
+	cr_assert_eq(t.counters[0].allocs, 0, "an unused record is nobody's");
+	cr_assert_eq(t.counters[b].allocs, 5);
+	cr_assert_eq(t.counters[b].alloc_bytes, 180 + 130);
+	cr_assert_eq(t.counters[b].usable_bytes, 3 * 64 + 160);
+	cr_assert_eq(t.counters[b].frees, 1);
+	cr_assert_eq(t.counters[b].temporary, 1);
+	cr_assert_eq(t.counters[b].foreign_frees, 1);
+	cr_assert_eq(t.counters[b].live_count, 4);
+	cr_assert_eq(t.counters[b].live_bytes, 180 + 80);
+	cr_assert_eq(t.counters[b].peak_count, 3 + 2);
+	cr_assert_eq(t.counters[b].peak_bytes, 180 + 130);
+	cr_assert_eq(t.counters[b].min_bytes, 50);
+	cr_assert_eq(t.counters[b].max_bytes, 80);
+	cr_assert_eq(t.counters[b].lifetime_ticks, 5000);
+	cr_assert_eq(t.counters[b].lifetimes[3], 115);
+	cr_assert_eq(t.counters[b].lifetimes[10], 2);
+	cr_assert_eq(t.counters[c].frees, 2);
+	cr_assert_eq(t.counters[c].live_count, -2);
+	cr_assert_eq(t.counters[c].live_bytes, -100);
+	cr_assert_gt(t.counters[c].min_bytes, t.counters[c].max_bytes, "no request");
+	tally_release(&t);
+	synth_release(&s);
+}
+
+Test(tally, regrows_and_chains_of_threads_are_added_up)
+{
+	struct synth s;
+	struct tally t;
+	const struct ht_regrow steps[] = {{2, 1, 5, 50, 25, 1, 5}, {1, 2, 3, 30, 60, 2, 20},
+		{1, 1, 1, 9, 10, 0, 0}, {1, 2, 4, 40, 80, 1, 10}};
+	const struct ht_chain chains[] = {
+		{.origin = 2, .size_class = 4, .now = 1},
+		{.origin = 1, .size_class = 5, .now = (uint64_t)-2, .ended = 2, .regrows = 7, .lengths = {1, 1}},
+		{.origin = 1, .size_class = 4, .now = 3, .copied_bytes = 40},
+		{.origin = 1, .size_class = 5, .now = 3, .copied_bytes = 80, .lengths = {UINT32_MAX}},
+	};
+
+	synth_init(&s);
+	synth_bucket(&s, 0, 32);
+	synth_bucket(&s, 0, 48);
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++)
+		synth_add(&s, HT_SEC_REGROWS, &steps[i]);
+	for (size_t i = 0; i < sizeof(chains) / sizeof(chains[0]); i++)
+		synth_add(&s, HT_SEC_CHAINS, &chains[i]);
+	synth_tally(&s, &t);
+	cr_assert_eq(t.n_regrows, 3);
+	cr_assert_eq(t.regrows[1].from, 1);
+	cr_assert_eq(t.regrows[1].to, 2);
+	cr_assert_eq(t.regrows[1].count, 7);
+	cr_assert_eq(t.regrows[1].from_bytes, 70);
+	cr_assert_eq(t.regrows[1].to_bytes, 140);
+	cr_assert_eq(t.regrows[1].moved, 3);
+	cr_assert_eq(t.regrows[1].copied_bytes, 30);
+	cr_assert_eq(t.regrows[0].count, 1);
+	cr_assert_eq(t.regrows[2].count, 5);
+	cr_assert_eq(t.n_chains, 3);
+	cr_assert_eq(t.chains[1].size_class, 5);
+	cr_assert_eq(t.chains[1].now, 1, "it went down on another thread than up");
+	cr_assert_eq(t.chains[1].ended, 2);
+	cr_assert_eq(t.chains[1].regrows, 7);
+	cr_assert_eq(t.chains[1].copied_bytes, 80);
+	cr_assert_eq(t.chains[1].lengths[0], UINT32_MAX, "saturates");
+	cr_assert_eq(t.chains[1].lengths[1], 1);
 	tally_release(&t);
 	synth_release(&s);
 }
@@ -938,6 +1047,7 @@ DAMAGE(bucket_source, HT_SEC_BUCKETS, struct ht_bucket, source, 2)
 DAMAGE(owner, HT_SEC_OWNERS, struct ht_owner, bucket, 3)
 DAMAGE(regrow_from, HT_SEC_REGROWS, struct ht_regrow, from, 3)
 DAMAGE(regrow_to, HT_SEC_REGROWS, struct ht_regrow, to, 3)
+DAMAGE(light_bucket, HT_SEC_LIGHT, struct ht_light, bucket, 3)
 DAMAGE(chain_origin, HT_SEC_CHAINS, struct ht_chain, origin, 3)
 DAMAGE(chain_class, HT_SEC_CHAINS, struct ht_chain, size_class, HT_SIZE_CLASSES)
 DAMAGE(history_bucket, HT_SEC_HISTORY, struct ht_history, bucket, 3)
@@ -1025,6 +1135,7 @@ Test(tally, damaged_records)
 		{damage_owner, "counters record 2 is for bucket 3"},
 		{damage_regrow_from, "regrow 0"},
 		{damage_regrow_to, "regrow 0"},
+		{damage_light_bucket, "light record 0 is for bucket 3"},
 		{damage_chain_origin, "chain 0"},
 		{damage_chain_class, "chain 0"},
 		{damage_history_bucket, "history row 1"},
