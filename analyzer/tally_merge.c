@@ -103,7 +103,8 @@ static int merge_light(struct tally *t, const struct source *s, struct error *e)
 	for (uint32_t i = 0; i < n && rc == 0; i++) {
 		struct ht_counters c = light_counters(&light[i]);
 		if (light[i].bucket >= t->n_buckets)
-			rc = source_damaged(s->path, e, "light record %u is for bucket %u", i, light[i].bucket);
+			rc = source_damaged(
+				s->path, e, "light record %u is for bucket %u", i, light[i].bucket);
 		else if (light[i].bucket)
 			counters_add(&t->counters[light[i].bucket], &c, &t->header);
 	}
@@ -277,7 +278,8 @@ static int load_phases(struct merge *m, const struct source *s, struct error *e)
 
 int merge_counters(struct tally *t, const struct source *s, struct error *e)
 {
-	struct merge m = {.t = t, .n_counters = t->header.n_counters, .n_rows = t->header.n_history};
+	struct merge m = {
+		.t = t, .n_counters = t->header.n_counters, .n_rows = t->header.n_history};
 	uint64_t bytes = (uint64_t)t->n_buckets * sizeof(*t->counters);
 	int rc = -1;
 

@@ -154,7 +154,8 @@ uint32_t buckets_get(struct thread *t, uint64_t stack, uint32_t size_class, uint
 	enum ht_source source, struct ht_counters **counters)
 {
 	uint64_t kind = size_class << 16 | (uint32_t)align << 8 | source;
-	uint64_t key = ((stack ^ kind) * 0xff51afd7ed558ccdu) | 1; /* never 0; its upper half is the better one */
+	uint64_t key = ((stack ^ kind) * 0xff51afd7ed558ccdu) |
+		       1; /* never 0; its upper half is the better one */
 
 	const struct thread_slot *found = table_find(&t->buckets, key);
 
@@ -226,7 +227,8 @@ void buckets_regrown(struct thread *t, uint32_t from, uint32_t to, uint64_t from
 {
 	uint64_t key = table_key(from, to);
 	const struct thread_slot *found = table_find(&t->regrows, key);
-	struct ht_regrow *r = likely(found) ? &tally.regrows[found->record] : new_regrow(t, key, from, to);
+	struct ht_regrow *r =
+		likely(found) ? &tally.regrows[found->record] : new_regrow(t, key, from, to);
 
 	if (unlikely(!r))
 		return;

@@ -13,15 +13,16 @@
 #define EXACT_BELOW     (16u << 20) /* below this many live bytes every change is flushed at once */
 #define ROW_SHARE       1024        /* a record gets a history row when it holds peak / ROW_SHARE */
 #define ROW_LEAST_BYTES (64 << 10)
-#define ROW_SAMPLES     4          /* and where samples are taken, what so many stand for */
-#define SLOW_TICKS      (1u << 25) /* about 10 ms: between two looks into /proc, and at names; these take 20 us */
-#define ROW_MASK        0xffffffu
+#define ROW_SAMPLES     4 /* and where samples are taken, what so many stand for */
+#define SLOW_TICKS                                                                                 \
+	(1u << 25) /* about 10 ms: between two looks into /proc, and at names; these take 20 us */
+#define ROW_MASK 0xffffffu
 
 /* Every event reads this: in no cache line with what is written. */
 uint64_t clock_next_point __attribute__((aligned(SYS_LINE_BYTES)));
 static struct {
 	struct sys_lock point_lock, row_lock;
-	uint64_t live_max;            /* since the last point or mark */
+	uint64_t live_max; /* since the last point or mark */
 	/* under point_lock: */
 	uint64_t point_max, mark_max; /* since each, but for what is in live_max */
 	struct sys_memory memory;     /* at slow_ticks */

@@ -14,8 +14,9 @@
 
 struct index_table {
 	uint32_t mask;
-	uint32_t shift;   /* a slot's home is its tag >> shift */
-	uint64_t slots[]; /* record number, above it the tag; 0: empty, so record 0 is never indexed */
+	uint32_t shift; /* a slot's home is its tag >> shift */
+	uint64_t slots
+		[]; /* record number, above it the tag; 0: empty, so record 0 is never indexed */
 };
 
 /* The tag: what a slot holds of the hash. */
@@ -24,7 +25,8 @@ struct index_table {
 
 struct index_ops {
 	bool (*match)(uint32_t record, const void *key);
-	uint32_t (*create)(const void *key); /* new record, published; 0: full. Called under the index's lock */
+	uint32_t (*create)(const void
+			*key); /* new record, published; 0: full. Called under the index's lock */
 };
 
 struct index {
@@ -63,7 +65,8 @@ static inline uint32_t index_find(
 	for (uint32_t at = INDEX_TAG(hash) >> t->shift;; at++) {
 		/* acquire: the record behind the number is whole */
 		uint64_t slot = __atomic_load_n(&t->slots[at & t->mask], __ATOMIC_ACQUIRE);
-		if (slot == 0 || (slot >> 32 == INDEX_TAG(hash) && likely(ops->match(INDEX_RECORD(slot), key))))
+		if (slot == 0 || (slot >> 32 == INDEX_TAG(hash) &&
+					 likely(ops->match(INDEX_RECORD(slot), key))))
 			return INDEX_RECORD(slot);
 	}
 }

@@ -9,7 +9,7 @@
 #include "sample.h"
 #include "tallyfile.h"
 
-#define MOST_EVENTS 15u          /* fits every field, the histogram's four bits too */
+#define MOST_EVENTS 15u        /* fits every field, the histogram's four bits too */
 #define MOST_BYTES  (4u << 10) /* of a block: so few of these are never worth a row of history */
 
 static struct sys_lock lock;
@@ -41,8 +41,8 @@ static struct ht_light *light_of(struct thread *t, uint32_t bucket)
 
 	if (record)
 		return record & LIGHT_FLAG ? &tally.light[record & ~LIGHT_FLAG] : NULL;
-	if (sample_mean || __atomic_load_n(&tally.header->mark_stamp, __ATOMIC_RELAXED) || bucket == 0 ||
-		!number_new(t, &n))
+	if (sample_mean || __atomic_load_n(&tally.header->mark_stamp, __ATOMIC_RELAXED) ||
+		bucket == 0 || !number_new(t, &n))
 		return NULL;
 	struct ht_light *l = &tally.light[n];
 	l->min_bytes = UINT32_MAX;
@@ -76,8 +76,8 @@ static struct ht_light *light_ready(struct thread *t, uint32_t bucket, uint64_t 
 	return l;
 }
 
-COLD struct ht_counters *light_arrive(struct thread *t, uint32_t bucket, uint64_t bytes,
-	uint64_t usable_bytes, bool fresh)
+COLD struct ht_counters *light_arrive(
+	struct thread *t, uint32_t bucket, uint64_t bytes, uint64_t usable_bytes, bool fresh)
 {
 	struct ht_light *l = light_ready(t, bucket, usable_bytes > bytes ? usable_bytes : bytes);
 

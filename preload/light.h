@@ -31,8 +31,8 @@ struct light_end {
  * Otherwise that thread's new record in COUNTERS, in which the event is not counted yet. fresh: it is no realloc; end: NULL
  * when it goes on in another bucket.
  */
-struct ht_counters *light_arrive(struct thread *t, uint32_t bucket, uint64_t bytes,
-	uint64_t usable_bytes, bool fresh);
+struct ht_counters *light_arrive(
+	struct thread *t, uint32_t bucket, uint64_t bytes, uint64_t usable_bytes, bool fresh);
 struct ht_counters *light_leave(
 	struct thread *t, uint32_t bucket, uint64_t bytes, const struct light_end *end);
 

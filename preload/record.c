@@ -308,7 +308,10 @@ static void count_free(
 	};
 
 	if (end.lifetime_ticks >> HT_LIFETIME_FIRST) {
-		end.bin = (63u - (uint32_t)__builtin_clzll(end.lifetime_ticks) - HT_LIFETIME_FIRST) / 2 + 1;
+		end.bin =
+			(63u - (uint32_t)__builtin_clzll(end.lifetime_ticks) - HT_LIFETIME_FIRST) /
+				2 +
+			1;
 		if (end.bin >= HT_LIFETIME_BINS)
 			end.bin = HT_LIFETIME_BINS - 1;
 	}
@@ -500,7 +503,8 @@ static void count_regrow(struct thread *t, const uintptr_t *caller, void *p,
 		before->live_bytes -= (int64_t)e->bytes;
 	}
 	/* Of a bucket that is both, the first half may have made new counters. */
-	count_arrival(t, bucket, c ? c : buckets_counters(t, bucket), 1, bytes, usable_bytes, false);
+	count_arrival(
+		t, bucket, c ? c : buckets_counters(t, bucket), 1, bytes, usable_bytes, false);
 	if (unlikely(e->filled))
 		now_entry.filled = probes_fill(q, e->bytes, bytes);
 	buckets_regrown(t, e->bucket, bucket, e->bytes, bytes, p != q);

@@ -8,7 +8,8 @@ uint64_t sample_mean;
 uint8_t sample_filter[1u << SAMPLE_FILTER_BITS];
 _Thread_local int64_t sample_left __attribute__((tls_model("initial-exec")));
 
-static _Thread_local uint64_t state __attribute__((tls_model("initial-exec"))); /* 0: nothing drawn yet */
+static _Thread_local uint64_t state
+	__attribute__((tls_model("initial-exec"))); /* 0: nothing drawn yet */
 
 uint64_t sample_draw(void)
 {

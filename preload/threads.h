@@ -10,7 +10,7 @@
 #include "ledger.h"
 #include "unwind.h"
 
-#define THREAD_FRAME_BITS  12u
+#define THREAD_FRAME_BITS 12u
 
 /* The unwinder's rule for a return address. */
 struct thread_frame {
@@ -40,10 +40,12 @@ struct thread {
 	uint32_t freed_bucket;   /* of the free that is going on; 0: it is not recorded */
 	int64_t unflushed_bytes; /* change of live bytes not yet in the header */
 	uint64_t flush_bytes;    /* how much of that may gather */
-	uint32_t *records;       /* by bucket: 1 + the number of its counters, or see light.h; 0: it has none yet */
+	uint32_t *
+		records; /* by bucket: 1 + the number of its counters, or see light.h; 0: it has none yet */
 	struct thread *next_free;
 	struct ledger_pool sides;
-	uint32_t free_light; /* 1 + the number of a light record without use, linked by `thread`; 0: none */
+	uint32_t
+		free_light; /* 1 + the number of a light record without use, linked by `thread`; 0: none */
 	/* By stack identity, class, alignment and source: bucket and counters (LIGHT_FLAG: they were light when last seen). */
 	struct thread_table buckets;
 	struct thread_table regrows; /* by both buckets: the record */

@@ -20,13 +20,14 @@ enum {
 	RULE_FRAME_POINTER = 8, /* no table covers the code: rbp is its frame, or the stack ends */
 	RULE_NO_TABLES = 9,     /* the whole module has none */
 	RULE_BROKEN = 10,       /* no code at all */
-	RULE_PLAIN = 11,        /* CFI_CFA_RSP, and rbp untouched or saved within the frame: nearly all code */
+	RULE_PLAIN =
+		11, /* CFI_CFA_RSP, and rbp untouched or saved within the frame: nearly all code */
 };
 
 #define MAX_FRAME_BYTES (16ul << 20)
 #define DEFAULT_RULES   (1u << 15)
-#define FORGOTTEN       1u /* a slot whose module is gone */
-#define SITES_AHEAD     8u /* a stack that is new has four new frames on average */
+#define FORGOTTEN       1u   /* a slot whose module is gone */
+#define SITES_AHEAD     8u   /* a stack that is new has four new frames on average */
 #define RETURN_ADDRESS  (-8) /* where it lies, from the CFA */
 
 /* A rule packed into 64 bits: kind 4, bp mode 2, after_call 1, module 16, cfa offset 21, bp offset 20. */
@@ -94,8 +95,8 @@ static uint64_t rule_make(uintptr_t ip)
 		c = (struct cfi_rule){.kind = CFI_COMPLEX};
 	if (c.kind == CFI_CFA_RSP && c.bp == CFI_BP_SAME)
 		c.bp_offset = RETURN_ADDRESS; /* what is read there is not used */
-	bool plain = c.kind == CFI_CFA_RSP && c.bp != CFI_BP_AT_BP && c.bp_offset <= RETURN_ADDRESS &&
-		     c.cfa_offset + c.bp_offset >= 0;
+	bool plain = c.kind == CFI_CFA_RSP && c.bp != CFI_BP_AT_BP &&
+		     c.bp_offset <= RETURN_ADDRESS && c.cfa_offset + c.bp_offset >= 0;
 	return rule_pack(plain ? RULE_PLAIN : c.kind, c, follows_call(ip, true), m->index);
 }
 
@@ -231,7 +232,8 @@ static NOINLINE enum step step_rare(
 	case RULE_NO_TABLES:
 		return STEP_NO_TABLES;
 	case CFI_SIGNAL:
-		if (!readable(u, SIGNAL_REG(r.sp, SIGNAL_IP)) || !readable(u, SIGNAL_REG(r.sp, SIGNAL_BP)))
+		if (!readable(u, SIGNAL_REG(r.sp, SIGNAL_IP)) ||
+			!readable(u, SIGNAL_REG(r.sp, SIGNAL_BP)))
 			return STEP_BROKEN;
 		f->bp_slot = SIGNAL_REG(r.sp, SIGNAL_BP);
 		out->bp = word(f->bp_slot);
@@ -368,8 +370,8 @@ static inline void identify(struct unwinder *u, uint32_t at)
 }
 
 /* The words that led from a frame to its caller `at`, when its rule is not plain; returns their end. */
-static NOINLINE struct unwind_word *remember_rare(struct unwinder *u, uint32_t at,
-	const struct unwind_fresh *fresh, struct unwind_word *w)
+static NOINLINE struct unwind_word *remember_rare(
+	struct unwinder *u, uint32_t at, const struct unwind_fresh *fresh, struct unwind_word *w)
 {
 	const struct unwind_frame *outer = &u->frames[at];
 	const uintptr_t sp = fresh->regs.sp;
@@ -380,13 +382,16 @@ static NOINLINE struct unwind_word *remember_rare(struct unwinder *u, uint32_t a
 		*w++ = (struct unwind_word){(const uintptr_t *)fresh->bp_slot, outer->bp};
 	switch (RULE_KIND(fresh->rule)) {
 	case CFI_SIGNAL:
-		*w++ = (struct unwind_word){(const uintptr_t *)SIGNAL_REG(sp, SIGNAL_IP), outer->ip - 1};
-		*w++ = (struct unwind_word){(const uintptr_t *)SIGNAL_REG(sp, SIGNAL_SP), u->sps[at]};
+		*w++ = (struct unwind_word){
+			(const uintptr_t *)SIGNAL_REG(sp, SIGNAL_IP), outer->ip - 1};
+		*w++ = (struct unwind_word){
+			(const uintptr_t *)SIGNAL_REG(sp, SIGNAL_SP), u->sps[at]};
 		break;
 	case CFI_CFA_DEREF:
 		*w++ = (struct unwind_word){(const uintptr_t *)(u->sps[at] - 8), outer->ip};
 		*w++ = (struct unwind_word){
-			(const uintptr_t *)(fresh->regs.bp + (uintptr_t)RULE_CFA(fresh->rule)), u->sps[at]};
+			(const uintptr_t *)(fresh->regs.bp + (uintptr_t)RULE_CFA(fresh->rule)),
+			u->sps[at]};
 		break;
 	default:
 		*w++ = (struct unwind_word){(const uintptr_t *)(u->sps[at] - 8), outer->ip};
@@ -508,13 +513,15 @@ static COLD uint64_t slow_stack(struct thread *t, struct unwind_regs regs)
 }
 
 /* Of a stack that must not be matched next time: too deep, or it ends where it should not. */
-static COLD uint64_t forgettable_stack(struct thread *t, uint32_t kept, uint32_t n, enum ht_pseudo base)
+static COLD uint64_t forgettable_stack(
+	struct thread *t, uint32_t kept, uint32_t n, enum ht_pseudo base)
 {
 	struct unwinder *u = &t->unwinder;
 
 	/* Too deep: the innermost frames count, and which they are must not depend on what was remembered. */
 	for (uint32_t i = kept; i > 0 && n < max_depth; i--)
-		u->fresh[n++] = (struct unwind_fresh){.regs.ip = u->frames[i].ip, .rule = u->frames[i].rule};
+		u->fresh[n++] = (struct unwind_fresh){
+			.regs.ip = u->frames[i].ip, .rule = u->frames[i].rule};
 	hang_on(u, base);
 	for (uint32_t i = 1; i <= n; i++) {
 		u->frames[i].ip = u->fresh[n - i].regs.ip;
@@ -581,7 +588,8 @@ uint64_t unwind_stack(struct thread *t, const uintptr_t *caller)
 			if (n >= max_depth)
 				return forgettable_stack(t, 0, n, HT_PSEUDO_TRUNCATED);
 			if (out.sp < sp)
-				remembered = u->depth; /* the stack was switched: order says nothing */
+				remembered =
+					u->depth; /* the stack was switched: order says nothing */
 			ip = out.ip;
 			sp = out.sp;
 			bp = out.bp;

@@ -418,9 +418,18 @@ Test(tally, regrows_and_chains_of_threads_are_added_up)
 		{1, 1, 1, 9, 10, 0, 0}, {1, 2, 4, 40, 80, 1, 10}};
 	const struct ht_chain chains[] = {
 		{.origin = 2, .size_class = 4, .now = 1},
-		{.origin = 1, .size_class = 5, .now = (uint64_t)-2, .ended = 2, .regrows = 7, .lengths = {1, 1}},
+		{.origin = 1,
+			.size_class = 5,
+			.now = (uint64_t)-2,
+			.ended = 2,
+			.regrows = 7,
+			.lengths = {1, 1}},
 		{.origin = 1, .size_class = 4, .now = 3, .copied_bytes = 40},
-		{.origin = 1, .size_class = 5, .now = 3, .copied_bytes = 80, .lengths = {UINT32_MAX}},
+		{.origin = 1,
+			.size_class = 5,
+			.now = 3,
+			.copied_bytes = 80,
+			.lengths = {UINT32_MAX}},
 	};
 
 	synth_init(&s);
