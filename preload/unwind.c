@@ -192,6 +192,13 @@ static inline bool readable(struct unwinder *u, uintptr_t address)
 	return likely(address - u->stack_low < u->stack_high - u->stack_low) || probe(u, address);
 }
 
+/* The same for two addresses, the lower one first. */
+static inline bool both_readable(struct unwinder *u, uintptr_t low, uintptr_t high)
+{
+	return likely(low >= u->stack_low && high < u->stack_high) ||
+	       (probe(u, low) && probe(u, high));
+}
+
 static COLD void enter_stack(struct unwinder *u, uintptr_t sp)
 {
 	if (sp < u->stack_low && u->stack_low - sp < MAX_FRAME_BYTES) {
@@ -565,11 +572,12 @@ uint64_t unwind_stack(struct thread *t, const uintptr_t *caller)
 		f->regs.sp = sp;
 		f->regs.bp = bp;
 		f->rule = rule;
-		uintptr_t cfa = sp + (uintptr_t)RULE_CFA(rule);
-		if (likely(RULE_KIND(rule) == RULE_PLAIN && readable(u, cfa - 8))) {
+		uintptr_t cfa = sp + (uintptr_t)RULE_CFA(rule),
+			  slot = cfa + (uintptr_t)RULE_BP_OFFSET(rule);
+		if (likely(RULE_KIND(rule) == RULE_PLAIN && both_readable(u, slot, cfa - 8))) {
 			/* Read whether it is used or not: half of all functions save rbp, which no branch
 			 * predictor learns. */
-			uintptr_t slot = cfa + (uintptr_t)RULE_BP_OFFSET(rule), saved = word(slot),
+			uintptr_t saved = word(slot),
 				  keep = (uintptr_t)(RULE_BP(rule) != CFI_BP_SAME) - 1;
 			f->bp_slot = slot & ~keep;
 			bp = (bp & keep) | (saved & ~keep);
