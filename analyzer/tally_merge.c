@@ -99,13 +99,15 @@ static int merge_light(struct tally *t, const struct source *s, struct error *e)
 	uint32_t n = t->header.n_light;
 	struct ht_light *light = source_load(s, HT_SEC_LIGHT, n, e);
 	int rc = light ? 0 : -1;
+	/* Records are handed on: one may be for a bucket that was made after the counts were taken. */
+	uint32_t n_buckets = __atomic_load_n(&s->live->n_buckets, __ATOMIC_ACQUIRE);
 
 	for (uint32_t i = 0; i < n && rc == 0; i++) {
 		struct ht_counters c = light_counters(&light[i]);
-		if (light[i].bucket >= t->n_buckets)
+		if (light[i].bucket && light[i].bucket >= n_buckets)
 			rc = source_damaged(
 				s->path, e, "light record %u is for bucket %u", i, light[i].bucket);
-		else if (light[i].bucket)
+		else if (light[i].bucket && light[i].bucket < t->n_buckets)
 			counters_add(&t->counters[light[i].bucket], &c, &t->header);
 	}
 	free(light);
