@@ -8,8 +8,7 @@
 #include "tallyfile.h"
 
 static struct index bucket_index;
-#define FIRST_BITS      8u /* of a thread's table of buckets */
-#define WRITTEN_AT_ONCE (64u << 10)
+#define FIRST_BITS 8u /* of a thread's table */
 
 static struct sys_lock counters_lock;
 struct ht_counters buckets_nowhere; /* where counts go that have no room */
@@ -60,8 +59,7 @@ COLD struct ht_counters *buckets_new_counters(struct thread *t, uint32_t bucket)
 		t->records[bucket] = record + 1;
 		/* release: as for buckets */
 		__atomic_store_n(&tally.header->n_counters, record + 1, __ATOMIC_RELEASE);
-		if (record % WRITTEN_AT_ONCE == 0)
-			tallyfile_let_go(HT_SEC_OWNERS, record);
+		tallyfile_let_go(HT_SEC_OWNERS, record);
 	}
 	sys_unlock(&counters_lock);
 	return c;

@@ -5,8 +5,7 @@
 #include "index.h"
 #include "tallyfile.h"
 
-#define MAX_SITES       (16u << 20)
-#define WRITTEN_AT_ONCE (64u << 10)
+#define MAX_SITES (16u << 20)
 
 struct key {
 	uint64_t identity;
@@ -31,8 +30,8 @@ static uint32_t create(const void *key)
 	tally.sites[record] = ((const struct key *)key)->site;
 	/* release: readers of the file look at no record beyond the count */
 	__atomic_store_n(&tally.header->n_sites, record + 1, __ATOMIC_RELEASE);
-	if (record % WRITTEN_AT_ONCE == 0) /* who looks for a site has its identity and number */
-		tallyfile_let_go(HT_SEC_SITES, record);
+	tallyfile_let_go(
+		HT_SEC_SITES, record); /* who looks for a site has its identity and number */
 	return record;
 }
 

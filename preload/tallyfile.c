@@ -7,7 +7,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define HIGH_FD 700 /* out of the way of hosts that use small descriptors */
+#define HIGH_FD      700        /* out of the way of hosts that use small descriptors */
+#define LET_GO_BYTES (1u << 20) /* at once */
 
 struct section {
 	uint32_t record_bytes;
@@ -281,6 +282,8 @@ void tallyfile_let_go(enum ht_section type, uint32_t count)
 	struct section *s = &sections[type];
 	uint64_t end = (uint64_t)count * s->record_bytes & ~(SYS_PAGE_BYTES - 1);
 
+	if (end - s->let_go_bytes < LET_GO_BYTES)
+		return;
 	/* The mapping is a file's: what was written stays in it. */
 	sys_discard(reservation + s->offset + s->let_go_bytes, end - s->let_go_bytes);
 	s->let_go_bytes = end;

@@ -61,7 +61,10 @@ static inline bool tallyfile_has_room(const struct ht_counters *c)
  * cheap when there is room. */
 bool tallyfile_room(enum ht_section section, uint32_t count);
 
-/* Records below `count` will not be looked at again: their pages need not be resident. */
+/*
+ * Records below `count` will not be looked at again: their pages need not be resident. Does something now and then only.
+ * Under the lock under which the section's records are made.
+ */
 void tallyfile_let_go(enum ht_section section, uint32_t count);
 
 /* Gives the file its name once it is worth keeping. Idempotent. */
