@@ -33,6 +33,11 @@ static void add_signed(int64_t *to, int64_t value)
 	*to = (int64_t)((uint64_t)*to + (uint64_t)value);
 }
 
+static void add_saturating(uint32_t *to, uint32_t value)
+{
+	*to = value > UINT32_MAX - *to ? UINT32_MAX : *to + value;
+}
+
 static void counters_add(
 	struct ht_counters *to, const struct ht_counters *from, const struct ht_header *h)
 {
@@ -55,18 +60,14 @@ static void counters_add(
 	to->temporary += from->temporary;
 	to->foreign_frees += from->foreign_frees;
 	to->lifetime_ticks += from->lifetime_ticks;
-	to->timed_calls = from->timed_calls > UINT32_MAX - to->timed_calls
-				  ? UINT32_MAX
-				  : to->timed_calls + from->timed_calls;
+	add_saturating(&to->timed_calls, from->timed_calls);
 	if (from->timed_squares > 0 && from->timed_squares <= FLT_MAX - to->timed_squares)
 		to->timed_squares += from->timed_squares;
 	to->timed_ticks += from->timed_ticks;
 	to->filled_bytes += from->filled_bytes;
 	to->unwritten_bytes += from->unwritten_bytes;
-	for (int i = 0; i < (int)HT_LIFETIME_BINS; i++) {
-		uint32_t sum = to->lifetimes[i] + from->lifetimes[i];
-		to->lifetimes[i] = sum < from->lifetimes[i] ? UINT32_MAX : sum;
-	}
+	for (int i = 0; i < (int)HT_LIFETIME_BINS; i++)
+		add_saturating(&to->lifetimes[i], from->lifetimes[i]);
 }
 
 /* A light record as one of COUNTERS. */
@@ -382,10 +383,8 @@ void merge_chains(struct tally *t)
 		to->ended += c->ended;
 		to->regrows += c->regrows;
 		to->copied_bytes += c->copied_bytes;
-		for (int k = 0; k < (int)HT_CHAIN_BINS; k++) {
-			uint32_t sum = to->lengths[k] + c->lengths[k];
-			to->lengths[k] = sum < c->lengths[k] ? UINT32_MAX : sum;
-		}
+		for (int k = 0; k < (int)HT_CHAIN_BINS; k++)
+			add_saturating(&to->lengths[k], c->lengths[k]);
 	}
 	t->n_chains = n;
 }

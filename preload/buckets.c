@@ -7,9 +7,9 @@
 #include "index.h"
 #include "tallyfile.h"
 
-static struct index bucket_index;
 #define FIRST_BITS 8u /* of a thread's table */
 
+static struct index bucket_index;
 static struct sys_lock counters_lock;
 struct ht_counters buckets_nowhere; /* where counts go that have no room */
 
@@ -131,7 +131,7 @@ static COLD uint32_t get_rare(
 
 	if (known) { /* with a light record, at least when we were last here */
 		*counters = buckets_counters(t, known->bucket);
-		if (*counters && tallyfile_has_room(*counters))
+		if (*counters && *counters != &buckets_nowhere)
 			known->record = tallyfile_counters(*counters);
 		return known->bucket;
 	}
@@ -152,9 +152,8 @@ uint32_t buckets_get(struct thread *t, uint64_t stack, uint32_t size_class, uint
 	enum ht_source source, struct ht_counters **counters)
 {
 	uint64_t kind = size_class << 16 | (uint32_t)align << 8 | source;
-	uint64_t key = ((stack ^ kind) * 0xff51afd7ed558ccdu) |
-		       1; /* never 0; its upper half is the better one */
-
+	/* never 0; its upper half is the better one */
+	uint64_t key = ((stack ^ kind) * 0xff51afd7ed558ccdu) | 1;
 	const struct thread_slot *found = table_find(&t->buckets, key);
 
 	if (likely(found && !(found->record & LIGHT_FLAG))) {

@@ -15,8 +15,8 @@
 struct index_table {
 	uint32_t mask;
 	uint32_t shift; /* a slot's home is its tag >> shift */
-	uint64_t slots
-		[]; /* record number, above it the tag; 0: empty, so record 0 is never indexed */
+	/* record number, above it the tag; 0: empty, so record 0 is never indexed */
+	uint64_t slots[];
 };
 
 /* The tag: what a slot holds of the hash. */
@@ -25,8 +25,8 @@ struct index_table {
 
 struct index_ops {
 	bool (*match)(uint32_t record, const void *key);
-	uint32_t (*create)(const void
-			*key); /* new record, published; 0: full. Called under the index's lock */
+	/* new record, published; 0: full. Called under the index's lock */
+	uint32_t (*create)(const void *key);
 };
 
 struct index {

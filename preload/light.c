@@ -125,7 +125,7 @@ COLD struct ht_counters *light_promote(struct thread *t, uint32_t bucket)
 	if (c)
 		return c;
 	c = buckets_new_counters(t, bucket);
-	if (!record || !tallyfile_has_room(c)) /* what is in the light one stays there */
+	if (!record || c == &buckets_nowhere) /* what is in the light one stays there */
 		return c;
 	c->allocs = l->allocs;
 	c->alloc_bytes = l->alloc_bytes;

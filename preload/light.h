@@ -36,7 +36,7 @@ struct ht_counters *light_arrive(
 struct ht_counters *light_leave(
 	struct thread *t, uint32_t bucket, uint64_t bytes, const struct light_end *end);
 
-/* The thread's record in COUNTERS, made when there is none. */
+/* The thread's record in COUNTERS, made when there is none: for samples, which light records have no room for. */
 struct ht_counters *light_promote(struct thread *t, uint32_t bucket);
 
 #endif

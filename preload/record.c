@@ -287,14 +287,6 @@ static inline void after_event(struct thread *t, uint64_t now)
 	}
 }
 
-/* For samples, which light records have no room for. */
-static struct ht_counters *full_counters(struct thread *t, uint32_t bucket)
-{
-	struct ht_counters *c = buckets_counters(t, bucket);
-
-	return c ? c : light_promote(t, bucket);
-}
-
 static void count_free(
 	struct thread *t, const void *p, const struct ledger_entry *e, bool temporary, uint64_t now)
 {
@@ -460,7 +452,7 @@ void record_free(struct thread *t, void *p, const struct ledger_entry *e)
 	     last = p == record_self.last_alloc;
 
 	if (unlikely(e->filled))
-		probes_unfill(full_counters(t, e->bucket), p, e->bytes);
+		probes_unfill(light_promote(t, e->bucket), p, e->bytes);
 	if (unlikely(--t->until_content == 0))
 		probes_content(t, p, e);
 	t->freed_bucket = e->bucket;
@@ -477,7 +469,7 @@ COLD void record_freed(void)
 	/* In a handler that interrupted a recording, the free itself was counted as dropped. */
 	t = record_self.open == RECORD_CLOSED ? NULL : record_enter();
 	if (t && t->freed_bucket)
-		probes_count(full_counters(t, t->freed_bucket));
+		probes_count(light_promote(t, t->freed_bucket));
 	probes_elapsed = 0;
 	if (t)
 		record_leave(t);

@@ -30,8 +30,8 @@ static uint32_t create(const void *key)
 	tally.sites[record] = ((const struct key *)key)->site;
 	/* release: readers of the file look at no record beyond the count */
 	__atomic_store_n(&tally.header->n_sites, record + 1, __ATOMIC_RELEASE);
-	tallyfile_let_go(
-		HT_SEC_SITES, record); /* who looks for a site has its identity and number */
+	/* Who looks for a site has its identity and number. */
+	tallyfile_let_go(HT_SEC_SITES, record);
 	return record;
 }
 

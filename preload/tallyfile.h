@@ -52,11 +52,6 @@ static inline uint32_t tallyfile_counters(const struct ht_counters *c)
 										: TALLYFILE_NOWHERE;
 }
 
-static inline bool tallyfile_has_room(const struct ht_counters *c)
-{
-	return tallyfile_counters(c) != TALLYFILE_NOWHERE;
-}
-
 /* Makes room for `count` records of a section. False when the disk or the section's reservation is full; thread-safe;
  * cheap when there is room. */
 bool tallyfile_room(enum ht_section section, uint32_t count);

@@ -318,7 +318,6 @@ static inline uint32_t unchanged(const struct unwinder *u, uint32_t at)
 /* Ends of the lists: a frame further out than any, and a word that is never what it was. */
 static COLD void remember_none(struct unwinder *u)
 {
-	u->depth = 0;
 	u->sps[0] = UINTPTR_MAX;
 	u->words[0].slot = (const uintptr_t *)&u->words[0].slot;
 	u->words[0].value = 0;
@@ -547,7 +546,8 @@ static COLD uint64_t forgettable_stack(
 uint64_t unwind_stack(struct thread *t, const uintptr_t *caller)
 {
 	struct unwinder *u = &t->unwinder;
-	uintptr_t ip = caller[1], sp = (uintptr_t)(caller + 2), bp = caller[0];
+	const struct unwind_regs start = unwind_regs(caller);
+	uintptr_t ip = start.ip, sp = start.sp, bp = start.bp;
 	uint32_t remembered = u->depth, n = 0, kept = 0;
 
 	if (unlikely(sp - u->stack_low >= u->stack_high - u->stack_low))
@@ -595,9 +595,9 @@ uint64_t unwind_stack(struct thread *t, const uintptr_t *caller)
 		case STEP_OK:
 			if (n >= max_depth)
 				return forgettable_stack(t, 0, n, HT_PSEUDO_TRUNCATED);
+			/* the stack was switched: order says nothing */
 			if (out.sp < sp)
-				remembered =
-					u->depth; /* the stack was switched: order says nothing */
+				remembered = u->depth;
 			ip = out.ip;
 			sp = out.sp;
 			bp = out.bp;
