@@ -70,31 +70,6 @@ static void counters_add(
 		add_saturating(&to->lifetimes[i], from->lifetimes[i]);
 }
 
-/* A light record as one of COUNTERS. */
-static struct ht_counters light_counters(const struct ht_light *l)
-{
-	struct ht_counters c = {
-		.allocs = l->allocs,
-		.alloc_bytes = l->alloc_bytes,
-		.usable_bytes = l->usable_bytes,
-		.live_count = l->live_count,
-		.live_bytes = l->live_bytes,
-		.min_bytes = l->min_bytes <= l->max_bytes ? l->min_bytes : UINT64_MAX,
-		.max_bytes = l->min_bytes <= l->max_bytes ? l->max_bytes : 0,
-		.stamp_row = l->stamp << 24,
-		.frees = l->frees,
-		.lifetime_ticks = l->lifetime_ticks,
-		.peak_count = l->peak_count,
-		.peak_bytes = l->peak_bytes,
-		.temporary = l->temporary,
-		.foreign_frees = l->foreign_frees,
-	};
-
-	for (uint32_t i = 0; i < HT_LIFETIME_BINS; i++)
-		c.lifetimes[i] = l->lifetimes[i / 2] >> 4 * (i % 2) & 15u;
-	return c;
-}
-
 static int merge_light(struct tally *t, const struct source *s, struct error *e)
 {
 	uint32_t n = t->header.n_light;
@@ -104,7 +79,7 @@ static int merge_light(struct tally *t, const struct source *s, struct error *e)
 	uint32_t n_buckets = __atomic_load_n(&s->live->n_buckets, __ATOMIC_ACQUIRE);
 
 	for (uint32_t i = 0; i < n && rc == 0; i++) {
-		struct ht_counters c = light_counters(&light[i]);
+		struct ht_counters c = ht_light_counters(&light[i]);
 		if (light[i].bucket && light[i].bucket >= n_buckets)
 			rc = source_damaged(
 				s->path, e, "light record %u is for bucket %u", i, light[i].bucket);

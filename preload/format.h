@@ -453,6 +453,31 @@ struct ht_location {
 	uint16_t module;
 };
 
+/* A light record as one of COUNTERS. */
+static inline struct ht_counters ht_light_counters(const struct ht_light *l)
+{
+	struct ht_counters c = {
+		.allocs = l->allocs,
+		.alloc_bytes = l->alloc_bytes,
+		.usable_bytes = l->usable_bytes,
+		.live_count = l->live_count,
+		.live_bytes = l->live_bytes,
+		.min_bytes = l->min_bytes <= l->max_bytes ? l->min_bytes : UINT64_MAX,
+		.max_bytes = l->min_bytes <= l->max_bytes ? l->max_bytes : 0,
+		.stamp_row = l->stamp << 24 | HT_NO_ROW,
+		.frees = l->frees,
+		.lifetime_ticks = l->lifetime_ticks,
+		.peak_count = l->peak_count,
+		.peak_bytes = l->peak_bytes,
+		.temporary = l->temporary,
+		.foreign_frees = l->foreign_frees,
+	};
+
+	for (uint32_t i = 0; i < HT_LIFETIME_BINS; i++)
+		c.lifetimes[i] = l->lifetimes[i / 2] >> 4 * (i % 2) & 15u;
+	return c;
+}
+
 _Static_assert(sizeof(struct ht_header) <= 4096, "header fits its page");
 _Static_assert(offsetof(struct ht_header, live_bytes) == 192, "a cache line of its own");
 _Static_assert(offsetof(struct ht_header, stamp) == 256, "a cache line of its own");

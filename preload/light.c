@@ -127,24 +127,7 @@ COLD struct ht_counters *light_promote(struct thread *t, uint32_t bucket)
 	c = buckets_new_counters(t, bucket);
 	if (!record || c == &buckets_nowhere) /* what is in the light one stays there */
 		return c;
-	c->allocs = l->allocs;
-	c->alloc_bytes = l->alloc_bytes;
-	c->usable_bytes = l->usable_bytes;
-	c->live_count = l->live_count;
-	c->live_bytes = l->live_bytes;
-	if (l->min_bytes <= l->max_bytes) {
-		c->min_bytes = l->min_bytes;
-		c->max_bytes = l->max_bytes;
-	}
-	c->stamp_row = l->stamp << 24 | HT_NO_ROW;
-	c->frees = l->frees;
-	c->lifetime_ticks = l->lifetime_ticks;
-	for (uint32_t i = 0; i < HT_LIFETIME_BINS; i++)
-		c->lifetimes[i] = l->lifetimes[i / 2] >> 4 * (i % 2) & 15u;
-	c->peak_count = l->peak_count;
-	c->peak_bytes = l->peak_bytes;
-	c->temporary = l->temporary;
-	c->foreign_frees = l->foreign_frees;
+	*c = ht_light_counters(l);
 	memset(l, 0, sizeof(*l));
 	l->thread = t->free_light;
 	t->free_light = (record & ~LIGHT_FLAG) + 1;
