@@ -229,7 +229,7 @@ COLD void clock_point(struct thread *t, uint64_t now)
 	__atomic_add_fetch(&h->stamp, 1, __ATOMIC_RELEASE);
 	__atomic_store_n(&clock_next_point, now + h->point_ticks, __ATOMIC_RELAXED);
 	sys_unlock(&own.point_lock);
-	locality_point(live, now);
+	locality_point(t, live, now);
 	return;
 out:
 	sys_unlock(&own.point_lock);

@@ -64,17 +64,18 @@ struct side {
 	bool filled;
 };
 
-/* What every event reads lies apart from what is written. */
 static uint32_t **areas; /* words of the pages of each GiB */
 static char *tables;
 static struct side *sides;
+static bool sparse; /* what a thread puts goes to the tables at once */
+static struct ledger_own *joined;
 static uint32_t used_areas[MAX_AREAS], n_used_areas; /* each plus 1 */
 static struct {
 	struct sys_lock memory_lock, side_lock;
 	size_t tables_used;
 	void *free_slots[KEY_BITS + 1]; /* by log2; linked through the first word */
 	uint32_t n_sides, free_batch;
-} store __attribute__((aligned(SYS_LINE_BYTES)));
+} store;
 
 static inline uint32_t birth_pack(uint64_t ticks)
 {
@@ -94,13 +95,15 @@ static inline uint64_t birth_unpack(uint32_t packed)
 	return ((v - (1 << BIRTH_MANTISSA)) << BIRTH_UNIT_BITS) + tally.header->start_ticks;
 }
 
-uint64_t ledger_time(uint64_t ticks)
+uint64_t ledger_age(const struct ledger_entry *e, uint64_t now)
 {
-	return birth_unpack(birth_pack(ticks));
+	if (e->rounded)
+		now = birth_unpack(birth_pack(now));
+	return now > e->birth_ticks ? now - e->birth_ticks : 0;
 }
 
 /* A list of SIDE_BATCH records, or nothing. */
-static COLD void side_fetch(struct ledger_pool *own)
+static COLD void side_fetch(struct ledger_own *own)
 {
 	sys_lock(&store.side_lock);
 	uint32_t n = store.free_batch;
@@ -113,18 +116,18 @@ static COLD void side_fetch(struct ledger_pool *own)
 			sides[i].next_free = i + 1;
 	}
 	sys_unlock(&store.side_lock);
-	own->first = n;
-	own->n = n ? SIDE_BATCH : 0;
+	own->first_side = n;
+	own->n_sides = n ? SIDE_BATCH : 0;
 }
 
-static COLD void side_give_back(struct ledger_pool *own)
+static COLD void side_give_back(struct ledger_own *own)
 {
-	uint32_t batch = own->first, last = batch;
+	uint32_t batch = own->first_side, last = batch;
 
 	for (uint32_t i = 1; i < SIDE_BATCH; i++)
 		last = sides[last].next_free;
-	own->first = sides[last].next_free;
-	own->n -= SIDE_BATCH;
+	own->first_side = sides[last].next_free;
+	own->n_sides -= SIDE_BATCH;
 	sides[last].next_free = 0;
 	sys_lock(&store.side_lock);
 	sides[batch].next_batch = store.free_batch;
@@ -132,14 +135,14 @@ static COLD void side_give_back(struct ledger_pool *own)
 	sys_unlock(&store.side_lock);
 }
 
-static uint32_t side_new(struct ledger_pool *own, const struct ledger_entry *e)
+static NOINLINE uint32_t side_new(struct ledger_own *own, const struct ledger_entry *e)
 {
-	if (unlikely(own->n == 0))
+	if (unlikely(own->n_sides == 0))
 		side_fetch(own);
-	uint32_t n = own->first;
+	uint32_t n = own->first_side;
 	if (likely(n)) {
-		own->first = sides[n].next_free;
-		own->n--;
+		own->first_side = sides[n].next_free;
+		own->n_sides--;
 		sides[n] = (struct side){.bytes = e->bytes,
 			.bucket = e->bucket,
 			.origin = e->origin,
@@ -149,11 +152,11 @@ static uint32_t side_new(struct ledger_pool *own, const struct ledger_entry *e)
 	return n;
 }
 
-static void side_free(struct ledger_pool *own, uint32_t n)
+static NOINLINE void side_free(struct ledger_own *own, uint32_t n)
 {
-	sides[n].next_free = own->first;
-	own->first = n;
-	if (unlikely(++own->n >= 2 * SIDE_BATCH))
+	sides[n].next_free = own->first_side;
+	own->first_side = n;
+	if (unlikely(++own->n_sides >= 2 * SIDE_BATCH))
 		side_give_back(own);
 }
 
@@ -288,18 +291,23 @@ static COLD uint32_t grow(uint32_t word)
 	return WORD(slots, log2);
 }
 
-static inline void unpack(struct ledger_pool *own, uint64_t s, struct ledger_entry *e)
+static NOINLINE void unpack_side(struct ledger_own *own, uint32_t n, struct ledger_entry *e)
+{
+	e->bytes = sides[n].bytes;
+	e->bucket = sides[n].bucket;
+	e->origin = sides[n].origin;
+	e->regrows = sides[n].regrows;
+	e->filled = sides[n].filled;
+	side_free(own, n);
+}
+
+static inline void unpack(struct ledger_own *own, uint64_t s, struct ledger_entry *e)
 {
 	e->thread = THREAD(s);
 	e->birth_ticks = birth_unpack(BIRTH(s));
+	e->rounded = true;
 	if (unlikely(s & SIDE)) {
-		uint32_t n = SIDE_N(s);
-		e->bytes = sides[n].bytes;
-		e->bucket = sides[n].bucket;
-		e->origin = sides[n].origin;
-		e->regrows = sides[n].regrows;
-		e->filled = sides[n].filled;
-		side_free(own, n);
+		unpack_side(own, SIDE_N(s), e);
 	} else {
 		e->bucket = e->origin = REF(s);
 		e->regrows = 0;
@@ -309,7 +317,7 @@ static inline void unpack(struct ledger_pool *own, uint64_t s, struct ledger_ent
 }
 
 static inline bool pack(
-	struct ledger_pool *own, uintptr_t pointer, const struct ledger_entry *e, uint64_t *s)
+	struct ledger_own *own, uintptr_t pointer, const struct ledger_entry *e, uint64_t *s)
 {
 	uint64_t rest = e->bytes - ht_class_min_bytes(ht_size_class(e->bytes)), ref = e->bucket;
 	uint64_t side = 0;
@@ -321,8 +329,7 @@ static inline bool pack(
 		if (ref == 0)
 			return false;
 	}
-	*s = key_of(pointer) | side | ref << 10 | rest << 30 |
-	     (uint64_t)(e->thread & ((1u << LEDGER_THREAD_BITS) - 1)) << 38 |
+	*s = key_of(pointer) | side | ref << 10 | rest << 30 | (uint64_t)e->thread << 38 |
 	     (uint64_t)birth_pack(e->birth_ticks) << 46;
 	return true;
 }
@@ -335,62 +342,60 @@ static inline void prefetch(const uint32_t *place, uint32_t key)
 	__builtin_prefetch(SLOTS(word) + home(key, LOG2(word)), 1);
 }
 
-void ledger_expect(uintptr_t pointer)
+static inline struct ledger_recent *recent_of(struct ledger_own *own, uintptr_t pointer)
 {
-	const uint32_t *place = word_of(pointer, false);
-
-	if (likely(place))
-		prefetch(place, key_of(pointer));
+	return &own->recent[pointer * 0x9e3779b97f4a7c15u >> (64 - LEDGER_RECENT_BITS)];
 }
 
-enum ledger_result ledger_put(struct ledger_pool *own, uintptr_t pointer,
-	const struct ledger_entry *e, struct ledger_entry *old)
+static inline uintptr_t recent_pointer(const struct ledger_recent *r)
 {
-	uint32_t *place = word_of(pointer, true), key = key_of(pointer), at = 0;
-	enum ledger_result result = LEDGER_OK;
-	uint64_t s;
+	/* acquire: what is known of it is there; and who took it has read it */
+	return __atomic_load_n(&r->pointer, __ATOMIC_ACQUIRE);
+}
 
-	if (unlikely(!place || !pack(own, pointer, e, &s)))
-		return LEDGER_NO_MEMORY;
-	uint32_t word = lock(place);
-	if (likely(word))
-		at = find(SLOTS(word), LOG2(word), key);
-	if (unlikely(!word || (SLOTS(word)[at] && KEY(SLOTS(word)[at]) != key))) {
-		uint32_t grown = grow(word);
-		if (!grown) {
-			unlock(place, word);
-			if (s & SIDE)
-				side_free(own, SIDE_N(s));
-			return LEDGER_NO_MEMORY;
+static inline void set_recent(struct ledger_recent *r, uintptr_t pointer)
+{
+	/* release: pairs with recent_pointer */
+	__atomic_store_n(&r->pointer, pointer, __ATOMIC_RELEASE);
+}
+
+void ledger_expect(struct ledger_own *own, uintptr_t pointer)
+{
+	uintptr_t goes = sparse ? pointer : recent_pointer(recent_of(own, pointer));
+	const uint32_t *place = word_of(goes, false);
+
+	if (place)
+		prefetch(place, key_of(goes));
+}
+
+/* Into a table that is locked. *before: what was there under the same key, or 0. False: no memory. */
+static inline bool insert(uint32_t *word, uint64_t s, uint64_t *before)
+{
+	for (;;) {
+		if (likely(*word)) {
+			uint64_t *slot = SLOTS(*word) + find(SLOTS(*word), LOG2(*word), KEY(s));
+			if (likely(!*slot || KEY(*slot) == KEY(s))) {
+				*before = *slot;
+				*slot = s;
+				return true;
+			}
 		}
-		word = grown;
-		at = find(SLOTS(word), LOG2(word), key);
+		uint32_t grown = grow(*word);
+		if (!grown)
+			return false;
+		*word = grown;
 	}
-	uint64_t before = SLOTS(word)[at];
-	SLOTS(word)[at] = s;
-	unlock(place, word);
-	if (unlikely(before)) {
-		unpack(own, before, old);
-		result = LEDGER_REPLACED;
-	}
-	return result;
 }
 
-bool ledger_take(struct ledger_pool *own, uintptr_t pointer, struct ledger_entry *e)
+/* Out of a table that is locked; 0: it is not there. */
+static inline uint64_t extract(uint32_t word, uint32_t key)
 {
-	uint32_t *place = word_of(pointer, false), key = key_of(pointer);
-
-	if (unlikely(!place || (pointer & 7) || !__atomic_load_n(place, __ATOMIC_RELAXED)))
-		return false;
-	prefetch(place, key);
-	uint32_t word = lock(place);
 	uint64_t *slots = SLOTS(word);
 	uint32_t log2 = LOG2(word), mask = (1u << log2) - 1, hole = find(slots, log2, key);
 	uint64_t s = slots[hole];
-	if (unlikely(!word || !s || KEY(s) != key)) {
-		unlock(place, word);
-		return false;
-	}
+
+	if (unlikely(!word || !s || KEY(s) != key))
+		return 0;
 	/* Close the hole: move back what was pushed past it. */
 	for (uint32_t at = (hole + 1) & mask, last = hole; at != last && slots[at];
 		at = (at + 1) & mask) {
@@ -401,9 +406,121 @@ bool ledger_take(struct ledger_pool *own, uintptr_t pointer, struct ledger_entry
 		}
 	}
 	slots[hole] = 0;
+	return s;
+}
+
+static COLD enum ledger_result replaced(
+	struct ledger_own *own, uint64_t before, struct ledger_entry *old)
+{
+	unpack(own, before, old);
+	return LEDGER_REPLACED;
+}
+
+/* Into the table of its page; `from`: out of there at the same time, unless another thread has freed it meanwhile. */
+static enum ledger_result enter(struct ledger_own *own, uintptr_t pointer,
+	const struct ledger_entry *e, struct ledger_recent *from, struct ledger_entry *old)
+{
+	uint32_t *place = word_of(pointer, true);
+	uint64_t s, before = 0;
+	bool done;
+
+	if (unlikely(!place || !pack(own, pointer, e, &s))) {
+		if (from)
+			set_recent(from, 0);
+		return LEDGER_NO_MEMORY;
+	}
+	uint32_t word = lock(place);
+	bool gone = from && recent_pointer(from) != pointer;
+	done = likely(!gone) && insert(&word, s, &before);
+	if (from)
+		set_recent(from, 0);
 	unlock(place, word);
-	unpack(own, s, e);
-	return true;
+	if (unlikely(!done && (s & SIDE)))
+		side_free(own, SIDE_N(s));
+	if (unlikely(before))
+		return replaced(own, before, old);
+	return likely(done || gone) ? LEDGER_OK : LEDGER_NO_MEMORY;
+}
+
+enum ledger_result ledger_put(struct ledger_own *own, uintptr_t pointer,
+	const struct ledger_entry *e, struct ledger_entry *old)
+{
+	struct ledger_recent *r = recent_of(own, pointer);
+	uintptr_t there = recent_pointer(r);
+	enum ledger_result result = LEDGER_OK;
+
+	if (unlikely(sparse))
+		return enter(own, pointer, e, NULL, old);
+	if (unlikely(there == pointer)) {
+		*old = r->e;
+		result = LEDGER_REPLACED;
+	} else if (there) {
+		result = enter(own, there, &r->e, r, old);
+	}
+	r->e = *e;
+	set_recent(r, pointer);
+	return result;
+}
+
+/*
+ * Neither in the thread's own part nor in the table. From the part of another it goes to the table under the page's lock: a
+ * look at both under it misses nothing.
+ */
+static COLD bool take_foreign(struct ledger_own *own, uintptr_t pointer, struct ledger_entry *e)
+{
+	uint32_t *place = word_of(pointer, true);
+
+	if (!place)
+		return false;
+	uint32_t word = lock(place);
+	uint64_t s = extract(word, key_of(pointer));
+	bool found = s != 0;
+	if (found)
+		unpack(own, s, e);
+	/* acquire: pairs with ledger_join */
+	for (struct ledger_own *o = __atomic_load_n(&joined, __ATOMIC_ACQUIRE); o && !found;
+		o = o->next) {
+		struct ledger_recent *r = recent_of(o, pointer);
+		found = recent_pointer(r) == pointer;
+		if (found) {
+			*e = r->e;
+			set_recent(r, 0);
+		}
+	}
+	unlock(place, word);
+	return found;
+}
+
+bool ledger_take(struct ledger_own *own, uintptr_t pointer, struct ledger_entry *e)
+{
+	struct ledger_recent *r = recent_of(own, pointer);
+
+	if (likely(recent_pointer(r) == pointer)) {
+		*e = r->e;
+		set_recent(r, 0);
+		return true;
+	}
+	uint32_t *place = word_of(pointer, false);
+	if (unlikely(pointer & 7))
+		return false;
+	if (likely(place && __atomic_load_n(place, __ATOMIC_RELAXED))) {
+		prefetch(place, key_of(pointer));
+		uint32_t word = lock(place);
+		uint64_t s = extract(word, key_of(pointer));
+		unlock(place, word);
+		if (likely(s)) {
+			unpack(own, s, e);
+			return true;
+		}
+	}
+	return !sparse && take_foreign(own, pointer, e);
+}
+
+void ledger_join(struct ledger_own *own)
+{
+	own->next = joined;
+	/* release: its zeroes are there for whoever sees it */
+	__atomic_store_n(&joined, own, __ATOMIC_RELEASE);
 }
 
 uint32_t ledger_areas(uint32_t *found, uint32_t max)
@@ -418,7 +535,7 @@ uint32_t ledger_areas(uint32_t *found, uint32_t max)
 	return n;
 }
 
-void ledger_view(struct ledger_view *v, uint32_t area)
+void ledger_view(struct ledger_view *v, const struct ledger_own *own, uint32_t area)
 {
 	const uint32_t *words = areas[area];
 
@@ -428,6 +545,11 @@ void ledger_view(struct ledger_view *v, uint32_t area)
 		for (uint32_t i = 0; i < PART_PAGES; i++)
 			any |= __atomic_load_n(&words[i], __ATOMIC_RELAXED);
 		v->written[part] = any != 0;
+	}
+	for (uint32_t i = 0; i < 1u << LEDGER_RECENT_BITS; i++) {
+		uintptr_t pointer = recent_pointer(&own->recent[i]);
+		if (pointer && pointer >> AREA_BITS == area)
+			v->written[pointer / LEDGER_PART_BYTES % LEDGER_PARTS] = 1;
 	}
 }
 
@@ -441,29 +563,37 @@ static void peek(uint64_t s, uintptr_t page, struct ledger_block *b)
 			: ht_class_min_bytes(tally.buckets[b->bucket].size_class) + REST(s);
 }
 
-uint32_t ledger_page(uintptr_t page, struct ledger_block *blocks)
+uint32_t ledger_page(const struct ledger_own *own, uintptr_t page, struct ledger_block *blocks)
 {
 	uint32_t *place = word_of(page, false), n = 0;
 
+	for (uint32_t i = 0; i < 1u << LEDGER_RECENT_BITS; i++) {
+		const struct ledger_recent *r = &own->recent[i];
+		uintptr_t pointer = recent_pointer(r);
+		if (pointer && pointer >> 12 == page >> 12)
+			blocks[n++] = (struct ledger_block){pointer, r->e.bytes, r->e.bucket};
+	}
 	if (!place || !__atomic_load_n(place, __ATOMIC_RELAXED))
-		return 0;
+		return n;
 	uint32_t word = lock(place);
-	for (uint32_t i = 0; word && i < 1u << LOG2(word); i++)
+	for (uint32_t i = 0; word && i < 1u << LOG2(word) && n < LEDGER_PAGE_BLOCKS; i++)
 		if (SLOTS(word)[i])
 			peek(SLOTS(word)[i], page, &blocks[n++]);
 	unlock(place, word);
 	return n;
 }
 
-bool ledger_init(bool sparse)
+bool ledger_init(bool few)
 {
 	memset(used_areas, 0, sizeof(used_areas));
 	n_used_areas = 0;
 	areas = sys_reserve(sizeof(areas[0]) << (ADDRESS_BITS - AREA_BITS));
-	tables = sparse ? sys_reserve(TABLE_BYTES) : sys_map_huge(TABLE_BYTES);
+	tables = few ? sys_reserve(TABLE_BYTES) : sys_map_huge(TABLE_BYTES);
 	memset(&store, 0, sizeof(store));
 	store.tables_used = LINE_BYTES; /* no table has the number 0 */
 	store.n_sides = 1;
 	sides = sys_reserve(sizeof(struct side) * MAX_SIDES);
+	sparse = few;
+	joined = NULL;
 	return areas && tables && sides;
 }

@@ -13,6 +13,7 @@
 #include "sample.h"
 #include "sys.h"
 #include "tallyfile.h"
+#include "threads.h"
 
 #define LEAST_BYTES    (1u << 20) /* live, for a first look */
 #define GROWN_SHARE    10u        /* again when a tenth more is live */
@@ -34,7 +35,8 @@ struct look {
 
 static struct sys_lock looking;
 static uint64_t last_live, number, rest_until;
-static uint32_t *row_of; /* by bucket: its row, if that is one of the page at hand */
+static uint32_t *row_of;             /* by bucket: its row, if that is one of the page at hand */
+static const struct ledger_own *own; /* of the thread that looks */
 static struct ledger_view view;
 static uint32_t areas[MAX_AREAS];
 static struct ledger_block blocks[LEDGER_PAGE_BLOCKS];
@@ -64,7 +66,7 @@ static struct ht_locality *row_for(struct look *l, uint32_t bucket)
 /* Adds what blocks that begin in the page `from` have on the page `page`. */
 static void add_blocks(struct look *l, uintptr_t from, uintptr_t page)
 {
-	uint32_t n = ledger_page(from, blocks);
+	uint32_t n = ledger_page(own, from, blocks);
 
 	for (uint32_t i = 0; i < n; i++) {
 		const struct ledger_block *b = &blocks[i];
@@ -97,7 +99,7 @@ static uint64_t count_pages(uint32_t n_areas)
 	uint64_t n = 0;
 
 	for (uint32_t a = 0; a < n_areas; a++) {
-		ledger_view(&view, areas[a]);
+		ledger_view(&view, own, areas[a]);
 		for (uint32_t part = 0; part < LEDGER_PARTS; part++)
 			n += view.written[part];
 	}
@@ -116,7 +118,7 @@ static void look_at_heap(struct look *l, uint32_t n_areas, uint32_t every)
 
 	for (uint32_t a = 0; a < n_areas && !l->full; a++) {
 		uintptr_t at = (uintptr_t)areas[a] << LEDGER_AREA_BITS;
-		ledger_view(&view, areas[a]);
+		ledger_view(&view, own, areas[a]);
 		for (uint32_t part = 0; part < LEDGER_PARTS && !l->full; part++) {
 			if (!view.written[part])
 				continue;
@@ -155,7 +157,7 @@ static void take_snapshot(uint64_t live_bytes, uint64_t now)
 	__atomic_store_n(&s->number, ++number, __ATOMIC_RELEASE);
 }
 
-COLD void locality_point(uint64_t live_bytes, uint64_t now)
+COLD void locality_point(const struct thread *t, uint64_t live_bytes, uint64_t now)
 {
 	/* What a sample of the blocks shares its pages with is not known. */
 	if (sample_mean || live_bytes < LEAST_BYTES || (int64_t)live_bytes < 0 ||
@@ -164,6 +166,7 @@ COLD void locality_point(uint64_t live_bytes, uint64_t now)
 		return;
 	if (live_bytes > last_live + last_live / GROWN_SHARE) {
 		uint64_t start = sys_ticks();
+		own = &t->ledger;
 		take_snapshot(live_bytes, now);
 		last_live = live_bytes;
 		now = sys_ticks();

@@ -9,10 +9,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct thread;
+
 /* For a fresh process image or a forked child. */
 bool locality_init(void);
 
-/* A point of the timeline was made. Takes its time only when there is something new, and a small share of it. */
-void locality_point(uint64_t live_bytes, uint64_t now);
+/* The thread made a point of the timeline. Takes its time only when there is something new, and a small share of it. */
+void locality_point(const struct thread *t, uint64_t live_bytes, uint64_t now);
 
 #endif

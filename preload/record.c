@@ -276,15 +276,19 @@ void record_leave_slow(void)
 
 /* Events */
 
+static COLD void point_due(struct thread *t, uint64_t now)
+{
+	clock_point(t, now);
+	if (!kept && threads_sum().alloc_bytes >= min_bytes) {
+		kept = true;
+		tallyfile_keep();
+	}
+}
+
 static inline void after_event(struct thread *t, uint64_t now)
 {
-	if (unlikely(now >= __atomic_load_n(&clock_next_point, __ATOMIC_RELAXED))) {
-		clock_point(t, now);
-		if (!kept && threads_sum().alloc_bytes >= min_bytes) {
-			kept = true;
-			tallyfile_keep();
-		}
-	}
+	if (unlikely(now >= __atomic_load_n(&clock_next_point, __ATOMIC_RELAXED)))
+		point_due(t, now);
 }
 
 static void count_free(
@@ -292,11 +296,10 @@ static void count_free(
 {
 	uint64_t weight = sample_weight(p, e->bytes), bytes = weight * e->bytes;
 	struct ht_counters *c = buckets_counters(t, e->bucket);
-	uint64_t rounded = ledger_time(now);
 	struct light_end end = {
-		.lifetime_ticks = rounded > e->birth_ticks ? rounded - e->birth_ticks : 0,
+		.lifetime_ticks = ledger_age(e, now),
 		.temporary = temporary,
-		.foreign = e->thread != (t->serial & ((1u << LEDGER_THREAD_BITS) - 1)),
+		.foreign = e->thread != (uint8_t)t->serial,
 	};
 
 	if (end.lifetime_ticks >> HT_LIFETIME_FIRST) {
@@ -333,22 +336,24 @@ static void count_free(
 		sample_leave(p);
 }
 
-static void enter_in_ledger(struct thread *t, void *p, const struct ledger_entry *e, uint64_t now)
+/* Freed behind our back: by an unhooked function, or while the thread was not recorded. */
+static COLD void lost_free(
+	struct thread *t, const void *p, const struct ledger_entry *e, uint64_t now)
+{
+	__atomic_fetch_add(&tally.header->lost_frees, 1, __ATOMIC_RELAXED);
+	count_free(t, p, e, false, now);
+}
+
+static inline void enter_in_ledger(
+	struct thread *t, void *p, const struct ledger_entry *e, uint64_t now)
 {
 	struct ledger_entry old;
+	enum ledger_result r = ledger_put(&t->ledger, (uintptr_t)p, e, &old);
 
-	switch (ledger_put(&t->sides, (uintptr_t)p, e, &old)) {
-	case LEDGER_OK:
-		break;
-	case LEDGER_REPLACED:
-		/* Freed behind our back: by an unhooked function, or while the thread was not recorded. */
-		__atomic_fetch_add(&tally.header->lost_frees, 1, __ATOMIC_RELAXED);
-		count_free(t, p, &old, false, now);
-		break;
-	case LEDGER_NO_MEMORY:
+	if (unlikely(r == LEDGER_REPLACED))
+		lost_free(t, p, &old, now);
+	else if (unlikely(r == LEDGER_NO_MEMORY))
 		tallyfile_dropped(HT_DROP_LEDGER_FULL);
-		break;
-	}
 }
 
 /* What an allocation and the arrival of a realloc have in common; fresh: it is no realloc. */
@@ -383,13 +388,13 @@ void record_alloc(struct thread *t, const uintptr_t *caller, void *p, uint64_t b
 {
 	uint64_t now = sys_ticks(), weight = sample_weight(p, bytes);
 	struct ht_counters *c;
-	ledger_expect((uintptr_t)p);
+	ledger_expect(&t->ledger, (uintptr_t)p);
 	uint64_t stack = unwind_stack(t, caller);
 	uint32_t bucket = buckets_get(t, stack, ht_size_class(bytes), align, source, &c);
 	struct ledger_entry e = {
 		.bucket = bucket,
 		.origin = bucket,
-		.thread = t->serial,
+		.thread = (uint8_t)t->serial,
 		.bytes = bytes,
 		.birth_ticks = now,
 	};
@@ -431,7 +436,7 @@ void record_failure(uint64_t bytes)
 
 bool record_take(struct thread *t, void *p, struct ledger_entry *e)
 {
-	return ledger_take(&t->sides, (uintptr_t)p, e);
+	return ledger_take(&t->ledger, (uintptr_t)p, e);
 }
 
 void record_unknown_free(struct thread *t)
@@ -448,8 +453,7 @@ void record_unknown_free(struct thread *t)
 void record_free(struct thread *t, void *p, const struct ledger_entry *e)
 {
 	uint64_t now = sys_ticks();
-	bool own = e->thread == (t->serial & ((1u << LEDGER_THREAD_BITS) - 1)),
-	     last = p == record_self.last_alloc;
+	bool own = e->thread == (uint8_t)t->serial, last = p == record_self.last_alloc;
 
 	if (unlikely(e->filled))
 		probes_unfill(light_promote(t, e->bucket), p, e->bytes);
@@ -506,7 +510,7 @@ static void count_regrow(struct thread *t, const uintptr_t *caller, void *p,
 	record_self.last_alloc = q;
 	now_entry.bucket = bucket;
 	now_entry.regrows++;
-	now_entry.thread = t->serial;
+	now_entry.thread = (uint8_t)t->serial;
 	now_entry.bytes = bytes;
 	enter_in_ledger(t, q, &now_entry, now);
 	after_event(t, now);
@@ -533,7 +537,7 @@ static COLD void realloc_sampled(struct record_realloc *r, const uintptr_t *call
 	if (t && q)
 		count_free(t, r->p, &r->e, false, sys_ticks());
 	else if (t)
-		ledger_put(&t->sides, (uintptr_t)r->p, &r->e, &old);
+		ledger_put(&t->ledger, (uintptr_t)r->p, &r->e, &old);
 	if (t)
 		record_leave(t);
 	t = record_enter_alloc(q, bytes);
@@ -565,7 +569,7 @@ void record_realloc_end(struct record_realloc *r, const uintptr_t *caller, void 
 		record_alloc(t, caller, q, bytes, usable_bytes, align, source, false);
 	} else {
 		if (r->known)
-			ledger_put(&t->sides, (uintptr_t)r->p, &r->e, &old);
+			ledger_put(&t->ledger, (uintptr_t)r->p, &r->e, &old);
 		record_failure(bytes);
 	}
 	record_leave(t);

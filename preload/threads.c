@@ -55,6 +55,7 @@ struct thread *threads_attach(void)
 			return NULL;
 		}
 		t->slot = n_slots++;
+		ledger_join(&t->ledger);
 	}
 	t->serial = n_serials++;
 	t->until_filled = t->until_content = 1;

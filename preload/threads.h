@@ -43,7 +43,7 @@ struct thread {
 	uint32_t *
 		records; /* by bucket: 1 + the number of its counters, or see light.h; 0: it has none yet */
 	struct thread *next_free;
-	struct ledger_pool sides;
+	struct ledger_own ledger;
 	uint32_t
 		free_light; /* 1 + the number of a light record without use, linked by `thread`; 0: none */
 	/* By stack identity, class, alignment and source: bucket and counters (LIGHT_FLAG: they were light when last seen). */
