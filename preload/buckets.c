@@ -98,7 +98,7 @@ static bool table_room(struct thread_table *t)
 
 	if (t->used < size * 3 / 4)
 		return true;
-	struct thread_slot *bigger = sys_reserve(table_bytes(shift));
+	struct thread_slot *bigger = sys_map_dense(table_bytes(shift));
 	if (!bigger)
 		return t->used + 1 < size;
 	for (uint64_t i = 0; i < size; i++)

@@ -9,9 +9,9 @@ static size_t table_bytes(uint32_t slots)
 	return sizeof(struct index_table) + (size_t)slots * sizeof(uint64_t);
 }
 
-static struct index_table *new_table(uint32_t slots)
+static struct index_table *new_table(uint32_t slots, void *memory)
 {
-	struct index_table *t = sys_reserve(table_bytes(slots));
+	struct index_table *t = memory;
 
 	if (t) {
 		t->mask = slots - 1;
@@ -34,7 +34,7 @@ bool index_init(struct index *x, const struct index_ops *ops, uint32_t slots)
 {
 	memset(x, 0, sizeof(*x));
 	x->ops = ops;
-	x->table = new_table(slots);
+	x->table = new_table(slots, sys_reserve(table_bytes(slots)));
 	return x->table != NULL;
 }
 
@@ -46,7 +46,8 @@ uint32_t index_add_locked(struct index *x, uint64_t hash, const void *key)
 	if (record != 0) /* another thread was faster */
 		return record;
 	if (x->used >= t->mask - t->mask / 4) {
-		struct index_table *bigger = new_table((t->mask + 1) * 2);
+		uint32_t slots = (t->mask + 1) * 2;
+		struct index_table *bigger = new_table(slots, sys_map_dense(table_bytes(slots)));
 		if (bigger) {
 			for (uint32_t i = 0; i <= t->mask; i++)
 				if (t->slots[i])

@@ -206,6 +206,13 @@ void *sys_map_huge(size_t bytes)
 	return p + before;
 }
 
+void *sys_map_dense(size_t bytes)
+{
+	if (bytes < SYS_HUGE_BYTES)
+		return map_anonymous(bytes, PROT_READ | PROT_WRITE, MAP_POPULATE);
+	return sys_map_huge((bytes + SYS_PAGE_BYTES - 1) & ~(SYS_PAGE_BYTES - 1));
+}
+
 void sys_discard(void *start, size_t bytes)
 {
 	call(SYS_madvise, start, bytes, MADV_DONTNEED);
@@ -403,7 +410,8 @@ void sys_usage(struct sys_usage *out)
 	call(SYS_getrusage, RUSAGE_SELF, &u);
 	out->cpu_ns = (uint64_t)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1000000000u +
 		      (uint64_t)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) * 1000u;
-	out->sys_ns = (uint64_t)u.ru_stime.tv_sec * 1000000000u + (uint64_t)u.ru_stime.tv_usec * 1000u;
+	out->sys_ns =
+		(uint64_t)u.ru_stime.tv_sec * 1000000000u + (uint64_t)u.ru_stime.tv_usec * 1000u;
 	out->minor_faults = (uint64_t)u.ru_minflt;
 	out->major_faults = (uint64_t)u.ru_majflt;
 }

@@ -40,11 +40,13 @@ void sys_thread_name(char name[16]);
  */
 void *sys_map(size_t bytes);
 void *sys_reserve(size_t bytes);
-/* The same in huge pages where the kernel gives them: for what every event hits at random. A multiple of 2 MiB. */
+/* The same in huge pages where the kernel gives them: for what every event hits at random. A multiple of a page. */
 #define SYS_HUGE_BYTES (2ul << 20)
 void *sys_map_huge(size_t bytes);
+/* For what is about to be written all over: in huge pages, or in others that are there at once. */
+void *sys_map_dense(size_t bytes);
 void sys_unmap(void *start, size_t bytes);
-/* Gives memory of the three above back but keeps its place: whoever still reads there reads zeros. */
+/* Gives memory of those above back but keeps its place: whoever still reads there reads zeros. */
 void sys_discard(void *start, size_t bytes);
 /* Zeroed memory that a forked child shares. */
 void *sys_map_shared(size_t bytes);
