@@ -31,6 +31,7 @@ struct hook {
 	entry_function *real; /* the function, or its moved beginning */
 	enum find_role role;
 	enum find_shape shape;
+	bool size_first;
 	uintptr_t module_start; /* 0: free */
 };
 
@@ -97,6 +98,37 @@ static inline uintptr_t call_muted(
 	return result;
 }
 
+static COLD void failed(uint64_t bytes)
+{
+	struct thread *t = record_enter();
+
+	if (t) {
+		record_failure(bytes);
+		record_leave(t);
+	}
+}
+
+/* What sampling passes over goes by few instructions. */
+static inline bool alloc_passes(const struct hook *h, uintptr_t bytes)
+{
+	return h->size_first && record_self.open != RECORD_MUTED && sample_passes(bytes);
+}
+
+static inline uintptr_t passed(const struct hook *h, uint64_t bytes, uintptr_t a, uintptr_t b,
+	uintptr_t c, uintptr_t d)
+{
+	uintptr_t result = call_muted(h, a, b, c, d, NULL);
+
+	if (unlikely(!result))
+		failed(bytes);
+	return (uintptr_t)record_passed((void *)result);
+}
+
+static inline bool dealloc_passes(uintptr_t p)
+{
+	return sample_unknown((void *)p) && record_self.open != RECORD_MUTED;
+}
+
 static uintptr_t hooked_alloc(const struct hook *h, const uintptr_t *caller, uintptr_t a,
 	uintptr_t b, uintptr_t c, uintptr_t d)
 {
@@ -105,10 +137,7 @@ static uintptr_t hooked_alloc(const struct hook *h, const uintptr_t *caller, uin
 	if (record_self.open == RECORD_MUTED)
 		return h->real(a, b, c, d);
 	struct request q = read_request(h->shape, a, b, c, d);
-	bool passes = sample_passes(q.bytes);
-	uintptr_t result = call_muted(h, a, b, c, d, passes ? NULL : &start);
-	if (passes && likely(result))
-		return (uintptr_t)record_passed((void *)result);
+	uintptr_t result = call_muted(h, a, b, c, d, &start);
 	struct thread *t = record_enter_alloc((void *)result, q.bytes);
 	if (t) {
 		if (result)
@@ -134,6 +163,8 @@ static uintptr_t hooked_realloc(const struct hook *h, const uintptr_t *caller, u
 		return hooked_alloc(h, caller, a, b, c, d);
 	if (record_self.open == RECORD_MUTED)
 		return h->real(a, b, c, d);
+	if (dealloc_passes(q.p) && sample_passes(q.bytes))
+		return passed(h, q.bytes, a, b, c, d);
 	record_realloc_begin(&r, (void *)q.p);
 	uintptr_t result = call_muted(h, a, b, c, d, &start);
 	record_realloc_end(&r, caller, (void *)result, q.bytes, q.bytes, record_align_code(q.align),
@@ -149,8 +180,6 @@ static uintptr_t hooked_dealloc(
 
 	if (record_self.open == RECORD_MUTED)
 		return h->real(a, b, c, d);
-	if (sample_unknown((void *)a))
-		return call_muted(h, a, b, c, d, NULL);
 	if (a)
 		record_freeing((void *)a);
 	uintptr_t result = call_muted(h, a, b, c, d, &start);
@@ -171,6 +200,8 @@ static uintptr_t hooked_dealloc(
 #define DEFINE_HOOK(n)                                                                             \
 	static uintptr_t alloc_##n(uintptr_t a, uintptr_t b, uintptr_t c, uintptr_t d)             \
 	{                                                                                          \
+		if (alloc_passes(&hooks[n], a))                                                    \
+			return passed(&hooks[n], a, a, b, c, d);                                   \
 		return hooked_alloc(&hooks[n], UNWIND_CALLER, a, b, c, d);                         \
 	}                                                                                          \
 	static uintptr_t realloc_##n(uintptr_t a, uintptr_t b, uintptr_t c, uintptr_t d)           \
@@ -179,6 +210,8 @@ static uintptr_t hooked_dealloc(
 	}                                                                                          \
 	static uintptr_t dealloc_##n(uintptr_t a, uintptr_t b, uintptr_t c, uintptr_t d)           \
 	{                                                                                          \
+		if (dealloc_passes(a))                                                             \
+			return call_muted(&hooks[n], a, b, c, d, NULL);                            \
 		return hooked_dealloc(&hooks[n], a, b, c, d);                                      \
 	}
 EACH_HOOK(DEFINE_HOOK)
@@ -251,10 +284,9 @@ static bool has_alignment(enum find_shape shape)
 
 static bool filled(uintptr_t p, unsigned char with, size_t bytes)
 {
-	for (size_t i = 0; i < bytes; i++)
-		if (((unsigned char *)p)[i] != with)
-			return false;
-	return true;
+	const unsigned char *block = (const unsigned char *)p;
+
+	return bytes == 0 || (block[0] == with && memcmp(block, block + 1, bytes - 1) == 0);
 }
 
 /* Many blocks at a time: aligned, apart from each other, keeping what is written, and used again once freed. */
@@ -559,6 +591,8 @@ static bool hook_entry(const struct find_result *found, const struct find_entry 
 	h->real = (entry_function *)(m->bias + e->function);
 	h->role = e->role;
 	h->shape = e->shape;
+	h->size_first = e->shape == FIND_SIZE || e->shape == FIND_SIZE_ALIGN ||
+			e->shape == FIND_SIZE_FLAGS;
 	h->module_start = m->start;
 	/* The slots in any case: that spares their callers the jump at the start. */
 	if ((!e->by_slot || e->n_slots == 0) && !hook_start(e, m->bias, to, h, patches))

@@ -189,6 +189,12 @@ static inline void *reallocate(const uintptr_t *caller, void *p, size_t bytes)
 		return bootstrap_alloc(bytes, 16);
 	if (!p)
 		return allocated(caller, TIMED(real.realloc(p, bytes)), bytes, 0, true);
+	if (sample_unknown(p) && sample_passes(bytes)) {
+		void *moved = real.realloc(p, bytes);
+		if (likely(moved || bytes == 0))
+			return record_passed(moved);
+		return allocated(caller, moved, bytes, 0, false);
+	}
 	record_realloc_begin(&r, p);
 	void *q = TIMED(real.realloc(p, bytes));
 	if (!q && bytes == 0)

@@ -77,10 +77,10 @@ static inline void *record_passed(void *p)
 	return p;
 }
 
-/* The same for an allocation that came to p: with sampling, most are passed over. */
+/* The same for an allocation that came to p, or failed: with sampling, most that did not fail are passed over. */
 static inline struct thread *record_enter_alloc(const void *p, uint64_t bytes)
 {
-	if (sample_skips(bytes) && record_passed((void *)p))
+	if (likely(p) && sample_skips(bytes) && record_passed((void *)p))
 		return NULL;
 	return record_enter();
 }

@@ -5,9 +5,11 @@
 #include <string.h>
 
 uint64_t sample_mean;
-uint8_t sample_filter[1u << SAMPLE_FILTER_BITS];
+uint64_t sample_filter[(1u << SAMPLE_FILTER_BITS) / 64];
 _Thread_local int64_t sample_left __attribute__((tls_model("initial-exec")));
 
+static struct sys_lock filter_lock;
+static uint8_t falling[1u << SAMPLE_FILTER_BITS]; /* sampled live pointers by place; 255 stays */
 static _Thread_local uint64_t state
 	__attribute__((tls_model("initial-exec"))); /* 0: nothing drawn yet */
 
@@ -82,30 +84,38 @@ uint64_t sample_weigh(const void *p, uint64_t bytes)
 	return (uint64_t)(exact + (double)(hash >> 11) * 0x1p-53);
 }
 
+/* Relaxed throughout: the free of p comes after its malloc by the host's own ordering. */
+static void filter_change(const void *p, int by)
+{
+	uint32_t place = sample_place(p);
+	uint64_t *word = &sample_filter[place / 64], bit = 1ull << place % 64;
+
+	sys_lock(&filter_lock);
+	if (falling[place] != UINT8_MAX)
+		falling[place] = (uint8_t)(falling[place] + by);
+	if (falling[place])
+		__atomic_store_n(word, *word | bit, __ATOMIC_RELAXED);
+	else
+		__atomic_store_n(word, *word & ~bit, __ATOMIC_RELAXED);
+	sys_unlock(&filter_lock);
+}
+
 void sample_enter(const void *p)
 {
-	uint8_t *place = &sample_filter[sample_place(p)],
-		n = __atomic_load_n(place, __ATOMIC_RELAXED);
-
-	/* Relaxed: the free of p comes after its malloc by the host's own ordering. */
-	while (n != UINT8_MAX && !__atomic_compare_exchange_n(place, &n, (uint8_t)(n + 1), true,
-					 __ATOMIC_RELAXED, __ATOMIC_RELAXED))
-		;
+	filter_change(p, 1);
 }
 
 void sample_leave(const void *p)
 {
-	uint8_t *place = &sample_filter[sample_place(p)],
-		n = __atomic_load_n(place, __ATOMIC_RELAXED);
-
-	while (n != UINT8_MAX && n != 0 &&
-		!__atomic_compare_exchange_n(
-			place, &n, (uint8_t)(n - 1), true, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
-		;
+	filter_change(p, -1);
 }
 
 void sample_init(uint64_t mean_bytes)
 {
-	memset(sample_filter, 0, sizeof(sample_filter));
+	memset(&filter_lock, 0, sizeof(filter_lock));
+	if (sample_mean) { /* in a forked child */
+		memset(sample_filter, 0, sizeof(sample_filter));
+		memset(falling, 0, sizeof(falling));
+	}
 	sample_mean = mean_bytes;
 }

@@ -15,11 +15,11 @@
 
 #include "sys.h"
 
-#define SAMPLE_FILTER_BITS 14u
+#define SAMPLE_FILTER_BITS 16u
 
 extern uint64_t sample_mean; /* R in bytes; 0: every event is recorded */
-/* How many sampled live pointers fall on a place; 255 stays. */
-extern uint8_t sample_filter[1u << SAMPLE_FILTER_BITS];
+/* Bit set: a sampled live pointer falls on that place. */
+extern uint64_t sample_filter[(1u << SAMPLE_FILTER_BITS) / 64];
 /* Bytes until the thread's next sample, above 0 where it takes samples. */
 extern _Thread_local int64_t sample_left __attribute__((tls_model("initial-exec")));
 
@@ -64,8 +64,10 @@ static inline bool sample_skips(uint64_t bytes)
 /* True for a pointer that was not recorded; false for those that were, and some others. */
 static inline bool sample_unknown(const void *p)
 {
+	uint32_t place = sample_place(p);
+
 	return unlikely(sample_mean) &&
-	       __atomic_load_n(&sample_filter[sample_place(p)], __ATOMIC_RELAXED) == 0;
+	       !(__atomic_load_n(&sample_filter[place / 64], __ATOMIC_RELAXED) >> place % 64 & 1);
 }
 
 void sample_enter(const void *p);
