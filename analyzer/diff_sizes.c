@@ -138,8 +138,8 @@ static double ratio(double a, double b)
 
 static double lifetime(const struct item *i)
 {
-	return i->part.totals.frees
-		       ? (double)i->part.totals.lifetime_ticks / (double)i->part.totals.frees
+	return i->part.totals.lives
+		       ? (double)i->part.totals.lifetime_ticks / (double)i->part.totals.lives
 		       : 0;
 }
 

@@ -148,9 +148,9 @@ void group_fill(struct evidence *v, struct group *g, bool grows_vec, double tick
 	g->p99_bytes = request_percentile(v, g, 99, all);
 	g->slack_bytes =
 		evidence_less(g->totals.usable_bytes, totals_metric(&g->totals, METRIC_BYTES));
-	if (g->totals.frees && tick_ns > 0)
+	if (g->totals.lives && tick_ns > 0)
 		g->lifetime_mean_ns = (uint64_t)((double)g->totals.lifetime_ticks /
-						 (double)g->totals.frees * tick_ns);
+						 (double)g->totals.lives * tick_ns);
 	g->element_bytes = names_builtin_bytes(g->element);
 	if (g->container == CONTAINER_STRING)
 		g->element_bytes = 1;
@@ -183,7 +183,7 @@ static bool *curves_telling(const struct tally *t)
 static uint64_t freed_ticks(const struct ht_counters *c, uint64_t first_ticks, uint64_t until_ticks)
 {
 	uint64_t middle = first_ticks + evidence_less(until_ticks, first_ticks) / 2;
-	uint64_t life = c->frees ? c->lifetime_ticks / c->frees : UINT64_MAX;
+	uint64_t lives = ht_lives(c), life = lives ? c->lifetime_ticks / lives : UINT64_MAX;
 
 	return life < UINT64_MAX - middle ? middle + life : UINT64_MAX;
 }

@@ -243,6 +243,7 @@ static void bucket_init(struct profile *p, uint32_t b, const struct blame_view *
 	pb->totals.live_bytes = c->live_bytes;
 	pb->totals.usable_bytes = c->usable_bytes;
 	pb->totals.lifetime_ticks = c->lifetime_ticks;
+	pb->totals.lives = ht_lives(c);
 	pb->totals.timed_calls = c->timed_calls;
 	pb->totals.timed_ticks = c->timed_ticks;
 	pb->totals.timed_squares = (double)c->timed_squares;
@@ -371,6 +372,7 @@ void totals_add(struct totals *to, const struct totals *from)
 	to->live_bytes = wrapping_add(to->live_bytes, from->live_bytes);
 	to->usable_bytes += from->usable_bytes;
 	to->lifetime_ticks += from->lifetime_ticks;
+	to->lives += from->lives;
 	to->timed_calls += from->timed_calls;
 	to->timed_ticks += from->timed_ticks;
 	to->timed_squares += from->timed_squares;

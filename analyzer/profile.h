@@ -41,7 +41,7 @@ struct totals {
 	int64_t peak_count, peak_bytes;
 	int64_t live_count, live_bytes;
 	uint64_t usable_bytes; /* of allocations and reallocs */
-	uint64_t lifetime_ticks;
+	uint64_t lives, lifetime_ticks; /* of frees: those that were timed */
 	/* samples: calls of the allocator that were timed, what they took, and the squares of that */
 	uint64_t timed_calls, timed_ticks;
 	double timed_squares;

@@ -14,9 +14,9 @@
 #define ROW_SHARE       1024        /* a record gets a history row when it holds peak / ROW_SHARE */
 #define ROW_LEAST_BYTES (64 << 10)
 #define ROW_SAMPLES     4 /* and where samples are taken, what so many stand for */
-#define SLOW_TICKS                                                                                 \
-	(1u << 25) /* about 10 ms: between two looks into /proc, and at names; these take 20 us */
-#define ROW_MASK 0xffffffu
+/* About 10 ms: between two looks into /proc, at names, and at what the kernel counts, which take 20 us; 40 ms with samples. */
+#define SLOW_TICKS (1u << (sample_mean ? 27 : 25))
+#define ROW_MASK   0xffffffu
 
 /* Every event reads this: in no cache line with what is written. */
 uint64_t clock_next_point __attribute__((aligned(SYS_LINE_BYTES)));
@@ -25,7 +25,8 @@ static struct {
 	uint64_t live_max; /* since the last point or mark */
 	/* under point_lock: */
 	uint64_t point_max, mark_max; /* since each, but for what is in live_max */
-	struct sys_memory memory;     /* at slow_ticks */
+	struct sys_usage usage;       /* these two at slow_ticks */
+	struct sys_memory memory;
 	uint64_t slow_ticks;
 } own __attribute__((aligned(SYS_LINE_BYTES)));
 
@@ -45,7 +46,7 @@ bool clock_init(void)
 	return marks_init() && locality_init();
 }
 
-void clock_flush(struct thread *t, uint64_t now)
+void clock_flush(struct thread *t)
 {
 	struct ht_header *h = tally.header;
 	int64_t change = t->unflushed_bytes;
@@ -58,7 +59,7 @@ void clock_flush(struct thread *t, uint64_t now)
 			!__atomic_compare_exchange_n(&h->peak_bytes, &peak, live, true,
 				__ATOMIC_RELAXED, __ATOMIC_RELAXED))
 			;
-		__atomic_store_n(&h->peak_ticks, now, __ATOMIC_RELAXED);
+		__atomic_store_n(&h->peak_ticks, sys_ticks(), __ATOMIC_RELAXED);
 		__atomic_store_n(&h->rising, 1, __ATOMIC_RELAXED);
 	} else if (live < peak && __atomic_load_n(&h->rising, __ATOMIC_RELAXED)) {
 		/* Past the peak: from here on records save what they held before they change. Order for readers of a
@@ -166,7 +167,7 @@ void clock_mark(struct thread *t, struct ht_mark *m)
 	struct sys_memory memory;
 
 	m->ticks = sys_ticks();
-	clock_flush(t, m->ticks);
+	clock_flush(t);
 	sys_usage(&usage);
 	sys_memory(&memory);
 	m->rss_bytes = memory.rss_bytes;
@@ -183,7 +184,6 @@ void clock_mark(struct thread *t, struct ht_mark *m)
 COLD void clock_point(struct thread *t, uint64_t now)
 {
 	struct ht_header *h = tally.header;
-	struct sys_usage usage;
 
 	if (!sys_trylock(&own.point_lock))
 		return; /* another thread is at it */
@@ -191,8 +191,9 @@ COLD void clock_point(struct thread *t, uint64_t now)
 		goto out;
 	if (h->n_points == HT_TIMELINE_POINTS)
 		coarsen(h);
-	sys_usage(&usage);
-	if (h->n_points == 0 || now - own.slow_ticks > SLOW_TICKS) {
+	/* The last one, when clock_next_point is 0, is as of now. */
+	if (h->n_points == 0 || clock_next_point == 0 || now - own.slow_ticks > SLOW_TICKS) {
+		sys_usage(&own.usage);
 		sys_memory(&own.memory);
 		threads_note_name(t);
 		own.slow_ticks = now;
@@ -213,15 +214,15 @@ COLD void clock_point(struct thread *t, uint64_t now)
 		.map_bytes = h->map_bytes,
 		.unmap_bytes = h->unmap_bytes,
 		.madvise_bytes = h->madvise_bytes,
-		.cpu_ns = usage.cpu_ns,
-		.minor_faults = usage.minor_faults,
-		.major_faults = usage.major_faults,
-		.sys_ns = usage.sys_ns,
+		.cpu_ns = own.usage.cpu_ns,
+		.minor_faults = own.usage.minor_faults,
+		.major_faults = own.usage.major_faults,
+		.sys_ns = own.usage.sys_ns,
 	};
 	own.point_max = 0;
 	h->last_ns = sys_monotonic_ns();
 	h->last_ticks = sys_ticks();
-	h->cpu_ns = usage.cpu_ns;
+	h->cpu_ns = own.usage.cpu_ns;
 	h->walks = sum.allocs;
 	/* release: readers of the file look at no point beyond the count */
 	__atomic_store_n(&h->n_points, h->n_points + 1, __ATOMIC_RELEASE);

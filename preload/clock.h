@@ -13,7 +13,7 @@
 bool clock_init(void);
 
 /* Adds the thread's gathered change of live bytes to the header; notices peaks. */
-void clock_flush(struct thread *t, uint64_t now);
+void clock_flush(struct thread *t);
 
 /* The next point of the timeline is due at this tick count. */
 extern uint64_t clock_next_point;
@@ -25,12 +25,12 @@ void clock_mark(struct thread *t, struct ht_mark *m);
 /* A counters record is about to change and its stamp is old. */
 void clock_catch_up(uint32_t bucket, struct ht_counters *c);
 
-static inline void clock_live_changed(struct thread *t, int64_t bytes, uint64_t now)
+static inline void clock_live_changed(struct thread *t, int64_t bytes)
 {
 	t->unflushed_bytes += bytes;
 	if (unlikely((uint64_t)(t->unflushed_bytes < 0 ? -t->unflushed_bytes : t->unflushed_bytes) >
 		     t->flush_bytes))
-		clock_flush(t, now);
+		clock_flush(t);
 }
 
 /* Call before a record changes. */

@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #define HT_MAGIC "heaptlly" /* eight bytes, no terminator */
-#define HT_VERSION 4u
+#define HT_VERSION 5u
 #define HT_MAX_EXTENTS 8192u
 #define HT_EXTENTS_OFFSET 4096u /* the extent table follows the header page */
 #define HT_TIMELINE_POINTS 508u /* capacity; coarsened to half when full */
@@ -252,17 +252,17 @@ struct ht_counters {
 	/* touched by every allocation and free */
 	uint64_t allocs;      /* malloc, calloc, new ...; not realloc of a live pointer */
 	uint64_t alloc_bytes; /* requested by those */
-	uint64_t usable_bytes; /* malloc_usable_size, allocations and reallocs */
+	uint64_t frees;
 	int64_t live_count;
 	int64_t live_bytes; /* requested */
 	uint64_t min_bytes; /* smallest and largest request; min > max: none yet */
 	uint64_t max_bytes;
 	uint64_t stamp_row; /* stamp << 24 | history row */
-	/* touched by every free */
-	uint64_t frees;
-	uint64_t lifetime_ticks; /* summed over frees; a chain lives from its first allocation */
-	/* lifetime histogram: bin b counts frees with lifetime_ticks in [2^(12+2(b-1)), 2^(12+2b)); bin 0 from 0, the
-	 * last one without end. Saturates at 2^32 - 1. */
+	/* touched by every allocation, or by few */
+	uint64_t usable_bytes;	 /* malloc_usable_size, allocations and reallocs */
+	uint64_t lifetime_ticks; /* summed over timed lives; a chain lives from its first allocation */
+	/* lifetime histogram: bin b counts timed lives of [2^(12+2(b-1)), 2^(12+2b)) ticks; bin 0 from 0, the last one
+	 * without end. Saturates at 2^32 - 1. */
 	uint32_t lifetimes[HT_LIFETIME_BINS];
 	/* touched now and then */
 	int64_t peak_count; /* live at the peak, when stamp >= header.peak_stamp; otherwise live_count is */
@@ -275,6 +275,16 @@ struct ht_counters {
 	uint64_t filled_bytes;	  /* samples: fresh bytes that were given a pattern, and seen again at free */
 	uint64_t unwritten_bytes; /* of those, at the block's end and with the pattern still in them */
 };
+
+/* How many lives are timed. */
+static inline uint64_t ht_lives(const struct ht_counters *c)
+{
+	uint64_t n = 0;
+
+	for (uint32_t i = 0; i < HT_LIFETIME_BINS; i++)
+		n += c->lifetimes[i];
+	return n;
+}
 
 /*
  * Counters of one bucket as seen by one thread, as long as there are few of them: as struct ht_counters and its owner, but

@@ -43,7 +43,7 @@
 #define THREAD(s) ((uint32_t)((s) >> 38) & 0xff)
 #define BIRTH(s)  ((uint32_t)((s) >> 46))
 
-/* Birth as a floating number: exponent 5, mantissa 13 below a leading 1. */
+/* Birth as a floating number: exponent 5, mantissa 13 below a leading 1. 0 is for one that is not known. */
 #define BIRTH_UNIT_BITS 8u /* ticks are counted in this unit */
 #define BIRTH_MANTISSA  13u
 
@@ -83,8 +83,10 @@ static inline uint32_t birth_pack(uint64_t ticks)
 		((ticks - tally.header->start_ticks) >> BIRTH_UNIT_BITS) + (1 << BIRTH_MANTISSA);
 	uint32_t exponent = 63u - (uint32_t)__builtin_clzll(v) - BIRTH_MANTISSA;
 
-	return exponent << BIRTH_MANTISSA |
-	       ((uint32_t)(v >> exponent) & ((1u << BIRTH_MANTISSA) - 1));
+	uint32_t packed = exponent << BIRTH_MANTISSA |
+			  ((uint32_t)(v >> exponent) & ((1u << BIRTH_MANTISSA) - 1));
+
+	return packed ? packed : 1;
 }
 
 static inline uint64_t birth_unpack(uint32_t packed)
@@ -304,7 +306,7 @@ static NOINLINE void unpack_side(struct ledger_own *own, uint32_t n, struct ledg
 static inline void unpack(struct ledger_own *own, uint64_t s, struct ledger_entry *e)
 {
 	e->thread = THREAD(s);
-	e->birth_ticks = birth_unpack(BIRTH(s));
+	e->birth_ticks = BIRTH(s) ? birth_unpack(BIRTH(s)) : 0;
 	e->rounded = true;
 	if (unlikely(s & SIDE)) {
 		unpack_side(own, SIDE_N(s), e);
@@ -330,7 +332,7 @@ static inline bool pack(
 			return false;
 	}
 	*s = key_of(pointer) | side | ref << 10 | rest << 30 | (uint64_t)e->thread << 38 |
-	     (uint64_t)birth_pack(e->birth_ticks) << 46;
+	     (e->birth_ticks ? (uint64_t)birth_pack(e->birth_ticks) << 46 : 0);
 	return true;
 }
 

@@ -8,7 +8,7 @@
 
 struct ledger_entry {
 	uint64_t bytes;       /* requested */
-	uint64_t birth_ticks; /* rounded: see ledger_age */
+	uint64_t birth_ticks; /* 0: not known. rounded: see ledger_age */
 	uint32_t bucket;
 	uint32_t
 		origin; /* bucket of the chain's first allocation; equals bucket while regrows is 0 */
@@ -52,7 +52,10 @@ void ledger_expect(struct ledger_own *own, uintptr_t pointer);
 /* Removes a pointer. False: not there. */
 bool ledger_take(struct ledger_own *own, uintptr_t pointer, struct ledger_entry *e);
 
-/* Ticks from birth to now, both rounded alike: exact, or to a 2^13th of the time since the start, and 256 ticks at least. */
+/*
+ * Ticks from a known birth to now, both rounded alike: exact, or to a 2^13th of the time since the start, and 256 ticks at
+ * least.
+ */
 uint64_t ledger_age(const struct ledger_entry *e, uint64_t now);
 
 /*

@@ -108,8 +108,10 @@ COLD struct ht_counters *light_leave(
 	l->live_bytes -= (int32_t)bytes;
 	if (end) {
 		l->frees++;
-		l->lifetime_ticks += end->lifetime_ticks;
-		l->lifetimes[end->bin / 2] += (uint8_t)(1u << 4 * (end->bin % 2));
+		if (end->timed) {
+			l->lifetime_ticks += end->lifetime_ticks;
+			l->lifetimes[end->bin / 2] += (uint8_t)(1u << 4 * (end->bin % 2));
+		}
 		l->temporary += end->temporary;
 		l->foreign_frees += end->foreign;
 	}

@@ -22,8 +22,8 @@ void light_init(void);
 /* How a block ended, for its bucket. */
 struct light_end {
 	uint64_t lifetime_ticks;
-	uint32_t bin; /* of the histogram */
-	bool temporary, foreign;
+	uint32_t bin;                   /* of the histogram */
+	bool timed, temporary, foreign; /* timed: the two above mean something */
 };
 
 /*

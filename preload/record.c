@@ -19,6 +19,8 @@
 
 #define DEFAULT_MIN_BYTES 1000000u
 #define DEFAULT_DEPTH     512u
+#define TIMED_EVERY       16u
+#define TIMED_BYTES       (4u << 10)
 #define OFF               UINT64_MAX /* gate version of a process that is not recorded */
 #ifndef THREAD_END_ROUNDS            /* the thread sanitizer wants the last round for itself */
 #define THREAD_END_ROUNDS 4u         /* glibc's PTHREAD_DESTRUCTOR_ITERATIONS */
@@ -268,7 +270,7 @@ void record_leave_slow(void)
 	struct record_self *self = &record_self;
 	struct thread *t = self->thread;
 
-	clock_flush(t, sys_ticks());
+	clock_flush(t);
 	self->thread = NULL;
 	threads_detach(t);
 	self->open = RECORD_FRESH;
@@ -285,32 +287,53 @@ static COLD void point_due(struct thread *t, uint64_t now)
 	}
 }
 
+/*
+ * When a block comes to a bucket, or 0: a look at the clock takes a good part of a cheap event. It is taken where there are
+ * few events (c: the bucket's counters, NULL when light), or big blocks, and for one in TIMED_EVERY of the others.
+ */
+static inline uint64_t arrival_time(struct thread *t, const struct ht_counters *c, uint64_t bytes)
+{
+	if (unlikely(--t->until_timed == 0))
+		t->until_timed = probes_interval(TIMED_EVERY);
+	else if (likely(c && bytes <= TIMED_BYTES && !sample_mean))
+		return 0;
+	return sys_ticks();
+}
+
+/* After an event whose time is known. */
 static inline void after_event(struct thread *t, uint64_t now)
 {
 	if (unlikely(now >= __atomic_load_n(&clock_next_point, __ATOMIC_RELAXED)))
 		point_due(t, now);
 }
 
-static void count_free(
-	struct thread *t, const void *p, const struct ledger_entry *e, bool temporary, uint64_t now)
+static uint32_t lifetime_bin(uint64_t ticks)
 {
+	uint32_t bits = ticks ? 64u - (uint32_t)__builtin_clzll(ticks) : 0;
+	uint32_t bin = bits > HT_LIFETIME_FIRST ? (bits - HT_LIFETIME_FIRST + 1) / 2 : 0;
+
+	return bin < HT_LIFETIME_BINS ? bin : HT_LIFETIME_BINS - 1;
+}
+
+/* The time of the free, where the block's birth is known; otherwise 0. */
+static uint64_t count_free(
+	struct thread *t, const void *p, const struct ledger_entry *e, bool temporary)
+{
+	uint64_t now = 0;
 	uint64_t weight = sample_weight(p, e->bytes), bytes = weight * e->bytes;
 	struct ht_counters *c = buckets_counters(t, e->bucket);
 	struct light_end end = {
-		.lifetime_ticks = ledger_age(e, now),
+		.timed = e->birth_ticks != 0,
 		.temporary = temporary,
 		.foreign = e->thread != (uint8_t)t->serial,
 	};
 
-	if (end.lifetime_ticks >> HT_LIFETIME_FIRST) {
-		end.bin =
-			(63u - (uint32_t)__builtin_clzll(end.lifetime_ticks) - HT_LIFETIME_FIRST) /
-				2 +
-			1;
-		if (end.bin >= HT_LIFETIME_BINS)
-			end.bin = HT_LIFETIME_BINS - 1;
+	if (unlikely(end.timed)) {
+		now = sys_ticks();
+		end.lifetime_ticks = ledger_age(e, now);
+		end.bin = lifetime_bin(end.lifetime_ticks);
 	}
-	clock_live_changed(t, -(int64_t)bytes, now);
+	clock_live_changed(t, -(int64_t)bytes);
 	if (unlikely(!c))
 		c = light_leave(t, e->bucket, bytes, &end);
 	if (likely(c)) {
@@ -318,9 +341,11 @@ static void count_free(
 		c->live_count -= (int64_t)weight;
 		c->live_bytes -= (int64_t)bytes;
 		c->frees += weight;
-		c->lifetime_ticks += weight * end.lifetime_ticks;
-		if (likely(weight <= UINT32_MAX - c->lifetimes[end.bin]))
-			c->lifetimes[end.bin] += (uint32_t)weight;
+		if (unlikely(end.timed)) {
+			c->lifetime_ticks += weight * end.lifetime_ticks;
+			if (likely(weight <= UINT32_MAX - c->lifetimes[end.bin]))
+				c->lifetimes[end.bin] += (uint32_t)weight;
+		}
 		if (temporary)
 			c->temporary += weight;
 		if (unlikely(end.foreign))
@@ -334,24 +359,23 @@ static void count_free(
 	t->record->freed_bytes += bytes;
 	if (unlikely(sample_mean))
 		sample_leave(p);
+	return now;
 }
 
 /* Freed behind our back: by an unhooked function, or while the thread was not recorded. */
-static COLD void lost_free(
-	struct thread *t, const void *p, const struct ledger_entry *e, uint64_t now)
+static COLD void lost_free(struct thread *t, const void *p, const struct ledger_entry *e)
 {
 	__atomic_fetch_add(&tally.header->lost_frees, 1, __ATOMIC_RELAXED);
-	count_free(t, p, e, false, now);
+	count_free(t, p, e, false);
 }
 
-static inline void enter_in_ledger(
-	struct thread *t, void *p, const struct ledger_entry *e, uint64_t now)
+static inline void enter_in_ledger(struct thread *t, void *p, const struct ledger_entry *e)
 {
 	struct ledger_entry old;
 	enum ledger_result r = ledger_put(&t->ledger, (uintptr_t)p, e, &old);
 
 	if (unlikely(r == LEDGER_REPLACED))
-		lost_free(t, p, &old, now);
+		lost_free(t, p, &old);
 	else if (unlikely(r == LEDGER_NO_MEMORY))
 		tallyfile_dropped(HT_DROP_LEDGER_FULL);
 }
@@ -386,11 +410,12 @@ static inline void count_arrival(struct thread *t, uint32_t bucket, struct ht_co
 void record_alloc(struct thread *t, const uintptr_t *caller, void *p, uint64_t bytes,
 	uint64_t usable_bytes, uint8_t align, enum ht_source source, bool uninitialised)
 {
-	uint64_t now = sys_ticks(), weight = sample_weight(p, bytes);
+	uint64_t weight = sample_weight(p, bytes);
 	struct ht_counters *c;
 	ledger_expect(&t->ledger, (uintptr_t)p);
 	uint64_t stack = unwind_stack(t, caller);
 	uint32_t bucket = buckets_get(t, stack, ht_size_class(bytes), align, source, &c);
+	uint64_t now = arrival_time(t, c, bytes);
 	struct ledger_entry e = {
 		.bucket = bucket,
 		.origin = bucket,
@@ -407,14 +432,15 @@ void record_alloc(struct thread *t, const uintptr_t *caller, void *p, uint64_t b
 		sample_enter(p);
 	/* Before the counters: its lock waits for every store before it. Their cache line comes meanwhile. */
 	__builtin_prefetch(c, 1);
-	enter_in_ledger(t, p, &e, now);
-	clock_live_changed(t, (int64_t)(weight * bytes), now);
+	enter_in_ledger(t, p, &e);
+	clock_live_changed(t, (int64_t)(weight * bytes));
 	count_arrival(t, bucket, c, weight, bytes, usable_bytes, true);
 	if (unlikely(__atomic_load_n(&adopt_waiting, __ATOMIC_RELAXED)) && source == HT_SOURCE_LIBC)
 		adopt_run();
 	threads_add(&t->record->allocs, weight);
 	record_self.last_alloc = p;
-	after_event(t, now);
+	if (unlikely(now))
+		after_event(t, now);
 }
 
 uint64_t record_allocs(void)
@@ -452,7 +478,6 @@ void record_unknown_free(struct thread *t)
 
 void record_free(struct thread *t, void *p, const struct ledger_entry *e)
 {
-	uint64_t now = sys_ticks();
 	bool own = e->thread == (uint8_t)t->serial, last = p == record_self.last_alloc;
 
 	if (unlikely(e->filled))
@@ -460,10 +485,11 @@ void record_free(struct thread *t, void *p, const struct ledger_entry *e)
 	if (unlikely(--t->until_content == 0))
 		probes_content(t, p, e);
 	t->freed_bucket = e->bucket;
-	count_free(t, p, e, last && own, now);
+	uint64_t now = count_free(t, p, e, last && own);
 	if (last) /* whoever gets this address next, it is not what was allocated last here */
 		record_self.last_alloc = NULL;
-	after_event(t, now);
+	if (unlikely(now))
+		after_event(t, now);
 }
 
 COLD void record_freed(void)
@@ -483,14 +509,14 @@ static void count_regrow(struct thread *t, const uintptr_t *caller, void *p,
 	const struct ledger_entry *e, void *q, uint64_t bytes, uint64_t usable_bytes, uint8_t align,
 	enum ht_source source)
 {
-	uint64_t now = sys_ticks();
 	struct ht_counters *c;
 	uint64_t stack = unwind_stack(t, caller);
 	uint32_t bucket = buckets_get(t, stack, ht_size_class(bytes), align, source, &c);
+	uint64_t now = arrival_time(t, c, bytes);
 	struct ht_counters *before = buckets_counters(t, e->bucket);
 	struct ledger_entry now_entry = *e;
 
-	clock_live_changed(t, (int64_t)bytes - (int64_t)e->bytes, now);
+	clock_live_changed(t, (int64_t)bytes - (int64_t)e->bytes);
 	if (unlikely(!before))
 		before = light_leave(t, e->bucket, e->bytes, NULL);
 	if (likely(before)) {
@@ -512,8 +538,9 @@ static void count_regrow(struct thread *t, const uintptr_t *caller, void *p,
 	now_entry.regrows++;
 	now_entry.thread = (uint8_t)t->serial;
 	now_entry.bytes = bytes;
-	enter_in_ledger(t, q, &now_entry, now);
-	after_event(t, now);
+	enter_in_ledger(t, q, &now_entry);
+	if (unlikely(now))
+		after_event(t, now);
 }
 
 void record_realloc_begin(struct record_realloc *r, void *p)
@@ -535,7 +562,7 @@ static COLD void realloc_sampled(struct record_realloc *r, const uintptr_t *call
 	struct thread *t = r->known ? record_enter() : NULL;
 
 	if (t && q)
-		count_free(t, r->p, &r->e, false, sys_ticks());
+		count_free(t, r->p, &r->e, false);
 	else if (t)
 		ledger_put(&t->ledger, (uintptr_t)r->p, &r->e, &old);
 	if (t)
@@ -699,7 +726,7 @@ void record_exit(void)
 	if (!t)
 		return;
 	modules_scan(NULL);
-	clock_flush(t, sys_ticks());
+	clock_flush(t);
 	clock_next_point = 0;
 	clock_point(t, sys_ticks());
 	if (!kept && threads_sum().alloc_bytes >= min_bytes)

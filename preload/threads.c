@@ -58,7 +58,7 @@ struct thread *threads_attach(void)
 		ledger_join(&t->ledger);
 	}
 	t->serial = n_serials++;
-	t->until_filled = t->until_content = 1;
+	t->until_filled = t->until_content = t->until_timed = 1;
 	t->unflushed_bytes = 0;
 	t->flush_bytes = 0;
 	t->unwinder.depth = 0;

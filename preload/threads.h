@@ -37,6 +37,7 @@ struct thread {
 	uint64_t version; /* of the gate that this state belongs to */
 	struct ht_thread *record;
 	uint32_t until_filled, until_content; /* events until the next probes */
+	uint32_t until_timed;                 /* until the clock is read for any */
 	uint32_t freed_bucket;   /* of the free that is going on; 0: it is not recorded */
 	int64_t unflushed_bytes; /* change of live bytes not yet in the header */
 	uint64_t flush_bytes;    /* how much of that may gather */

@@ -456,6 +456,7 @@ static uint32_t rebuild(struct synth *s, uint32_t site, uint32_t count, uint64_t
 	struct ht_counters *c = synth_counters(s, b, 0);
 	c->temporary = temporary;
 	c->lifetime_ticks = count * lifetime_ns;
+	c->lifetimes[0] = count;
 	return b;
 }
 
