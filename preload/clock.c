@@ -14,8 +14,9 @@
 #define ROW_SHARE       1024        /* a record gets a history row when it holds peak / ROW_SHARE */
 #define ROW_LEAST_BYTES (64 << 10)
 #define ROW_SAMPLES     4 /* and where samples are taken, what so many stand for */
-/* About 10 ms: between two looks into /proc, at names, and at what the kernel counts, which take 20 us; 40 ms with samples. */
-#define SLOW_TICKS (1u << (sample_mean ? 27 : 25))
+/* Between two looks at what the kernel counts, in /proc too, and at names, which take 30 us: about 10 ms, and later more. */
+#define SLOW_TICKS (1u << 25)
+#define SLOW_SHARE 64u /* of the time so far */
 #define ROW_MASK   0xffffffu
 
 /* Every event reads this: in no cache line with what is written. */
@@ -181,6 +182,15 @@ void clock_mark(struct thread *t, struct ht_mark *m)
 	sys_unlock(&own.point_lock);
 }
 
+static bool slow_due(const struct ht_header *h, uint64_t now)
+{
+	uint64_t since = now - own.slow_ticks;
+
+	/* The last point of all, when clock_next_point is 0, is as of now. */
+	return h->n_points == 0 || clock_next_point == 0 ||
+	       (since > SLOW_TICKS && since > (now - h->start_ticks) / SLOW_SHARE);
+}
+
 COLD void clock_point(struct thread *t, uint64_t now)
 {
 	struct ht_header *h = tally.header;
@@ -191,8 +201,7 @@ COLD void clock_point(struct thread *t, uint64_t now)
 		goto out;
 	if (h->n_points == HT_TIMELINE_POINTS)
 		coarsen(h);
-	/* The last one, when clock_next_point is 0, is as of now. */
-	if (h->n_points == 0 || clock_next_point == 0 || now - own.slow_ticks > SLOW_TICKS) {
+	if (slow_due(h, now)) {
 		sys_usage(&own.usage);
 		sys_memory(&own.memory);
 		threads_note_name(t);

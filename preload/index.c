@@ -45,7 +45,7 @@ uint32_t index_add_locked(struct index *x, uint64_t hash, const void *key)
 
 	if (record != 0) /* another thread was faster */
 		return record;
-	if (x->used >= t->mask - t->mask / 4) {
+	if (x->used >= t->mask - t->mask / 5) {
 		uint32_t slots = (t->mask + 1) * 2;
 		struct index_table *bigger = new_table(slots, sys_map_dense(table_bytes(slots)));
 		if (bigger) {

@@ -13,11 +13,11 @@ struct key {
 };
 
 static struct index sites_index;
-static uint64_t *identities; /* by site */
+static uint32_t *identities; /* by site: the half that the index does not hold */
 
 static inline bool match(uint32_t record, const void *key)
 {
-	return identities[record] == ((const struct key *)key)->identity;
+	return identities[record] == (uint32_t)((const struct key *)key)->identity;
 }
 
 static uint32_t create(const void *key)
@@ -26,7 +26,7 @@ static uint32_t create(const void *key)
 
 	if (record == MAX_SITES || !tallyfile_room(HT_SEC_SITES, record + 1))
 		return 0;
-	identities[record] = ((const struct key *)key)->identity;
+	identities[record] = (uint32_t)((const struct key *)key)->identity;
 	tally.sites[record] = ((const struct key *)key)->site;
 	/* release: readers of the file look at no record beyond the count */
 	__atomic_store_n(&tally.header->n_sites, record + 1, __ATOMIC_RELEASE);
