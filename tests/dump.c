@@ -34,7 +34,7 @@ struct sums {
 	uint64_t min_bytes, max_bytes;
 	uint64_t reallocs, realloc_from_bytes, realloc_to_bytes, moved, copied_bytes;
 	uint64_t chains_now, chains_ended, chain_regrows, chain_copied_bytes;
-	uint64_t lifetimes;
+	uint64_t lifetimes, lifetime_ticks;
 	uint64_t timed_calls, timed_ticks, filled_bytes, unwritten_bytes;
 	uint64_t contents, content_frees; /* kept hashes, and frees that had any content sampled */
 	/* as sampled: pages, blocks and their bytes on those, and one page in how many that was */
@@ -218,6 +218,7 @@ static void add(struct sums *to, const struct tally *t, const bool *match)
 		to->peak_bytes += c->peak_bytes;
 		for (int b = 0; b < (int)HT_LIFETIME_BINS; b++)
 			to->lifetimes += c->lifetimes[b];
+		to->lifetime_ticks += c->lifetime_ticks;
 		to->timed_calls += c->timed_calls;
 		to->timed_ticks += c->timed_ticks;
 		to->filled_bytes += c->filled_bytes;
@@ -313,6 +314,7 @@ static void print_sums(const struct sums *s)
 	LINE(page_every);
 	LINE(snapshot_bytes);
 	LINE(lifetimes);
+	LINE(lifetime_ticks);
 #undef LINE
 }
 

@@ -183,6 +183,20 @@ test_probes() {
 	[ "$(value filled_bytes <<<"$seen")" -gt 0 ] || fail "no chain was filled"
 	is "$seen" unwritten_bytes $(($(value filled_bytes <<<"$seen") * 3 / 4))
 }
+# Each life of few blocks, or of big ones, is timed, between the program's readings of the same clock; births of blocks that
+# grow old are rounded. Of many, one in 16 is timed, and of the first events of a bucket all; 6 deviations.
+test_lives() {
+	simple lives
+	local seen name notes
+	notes=$(section ledger notes)
+	for name in few:5 big:40 old:5; do
+		seen=$(dump --through "victim_${name%:*}" --not victim_other "$(tally_of lives)")
+		is "$seen" lifetimes "${name#*:}"
+		between "$seen" lifetime_ticks $(($(value "${name%:*}_inside" <<<"$notes") * 999 / 1000)) \
+			$(($(value "${name%:*}_outside" <<<"$notes") * 1001 / 1000))
+	done
+	between "$(dump --through victim_many "$(tally_of lives)")" lifetimes 1740 2275
+}
 # Pages touched, estimated from a sample of them: see victims/locality.c. The last look has to be at the last state, for which
 # a point of the timeline must come in time: if none did, again with more of it.
 test_locality() {
