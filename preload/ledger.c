@@ -23,6 +23,7 @@
 #define KEY_BITS     9u    /* pointers are multiples of 8: mimalloc's and jemalloc's small ones */
 #define MIN_LOG2     3u    /* 8 slots: one cache line */
 #define LINE_BYTES   64u
+#define PUTTER_BITS  9u
 #define TABLE_BYTES  (1ul << 30) /* of all tables */
 #define MAX_SIDES    (1u << 22)
 
@@ -71,6 +72,8 @@ static char *tables;
 static struct side *sides;
 static bool sparse; /* what a thread puts goes to the tables at once */
 static struct ledger_own *joined;
+static struct ledger_own
+	*putters[1u << PUTTER_BITS]; /* who put something near an address last: a guess */
 static uint32_t used_areas[MAX_AREAS], n_used_areas; /* each plus 1 */
 static struct {
 	struct sys_lock memory_lock, side_lock;
@@ -363,6 +366,23 @@ static inline void set_recent(struct ledger_recent *r, uintptr_t pointer)
 	__atomic_store_n(&r->pointer, pointer, __ATOMIC_RELEASE);
 }
 
+/* Takes a pointer out of a thread's own part. False: not there. */
+static inline bool take_recent(struct ledger_own *own, uintptr_t pointer, struct ledger_entry *e)
+{
+	struct ledger_recent *r = recent_of(own, pointer);
+
+	if (recent_pointer(r) != pointer)
+		return false;
+	*e = r->e;
+	set_recent(r, 0);
+	return true;
+}
+
+static inline struct ledger_own **putter_of(uintptr_t pointer)
+{
+	return &putters[(pointer >> 16) * 0x9e3779b97f4a7c15u >> (64 - PUTTER_BITS)];
+}
+
 void ledger_expect(struct ledger_own *own, uintptr_t pointer)
 {
 	uintptr_t goes = sparse ? pointer : recent_pointer(recent_of(own, pointer));
@@ -463,6 +483,9 @@ enum ledger_result ledger_put(struct ledger_own *own, uintptr_t pointer,
 	}
 	r->e = *e;
 	set_recent(r, pointer);
+	struct ledger_own **putter = putter_of(pointer);
+	if (unlikely(__atomic_load_n(putter, __ATOMIC_RELAXED) != own))
+		__atomic_store_n(putter, own, __ATOMIC_RELEASE); /* as in ledger_join */
 	return result;
 }
 
@@ -481,29 +504,20 @@ static COLD bool take_foreign(struct ledger_own *own, uintptr_t pointer, struct 
 	bool found = s != 0;
 	if (found)
 		unpack(own, s, e);
-	/* acquire: pairs with ledger_join */
-	for (struct ledger_own *o = __atomic_load_n(&joined, __ATOMIC_ACQUIRE); o && !found;
-		o = o->next) {
-		struct ledger_recent *r = recent_of(o, pointer);
-		found = recent_pointer(r) == pointer;
-		if (found) {
-			*e = r->e;
-			set_recent(r, 0);
-		}
-	}
+	/* acquire: pairs with ledger_put, and with ledger_join */
+	struct ledger_own *o = __atomic_load_n(putter_of(pointer), __ATOMIC_ACQUIRE);
+	if (!found && o)
+		found = take_recent(o, pointer, e);
+	for (o = __atomic_load_n(&joined, __ATOMIC_ACQUIRE); o && !found; o = o->next)
+		found = take_recent(o, pointer, e);
 	unlock(place, word);
 	return found;
 }
 
 bool ledger_take(struct ledger_own *own, uintptr_t pointer, struct ledger_entry *e)
 {
-	struct ledger_recent *r = recent_of(own, pointer);
-
-	if (likely(recent_pointer(r) == pointer)) {
-		*e = r->e;
-		set_recent(r, 0);
+	if (likely(take_recent(own, pointer, e)))
 		return true;
-	}
 	uint32_t *place = word_of(pointer, false);
 	if (unlikely(pointer & 7))
 		return false;
@@ -599,5 +613,6 @@ bool ledger_init(bool few)
 	sides = sys_reserve(sizeof(struct side) * MAX_SIDES);
 	sparse = few;
 	joined = NULL;
+	memset(putters, 0, sizeof(putters));
 	return areas && tables && sides;
 }
