@@ -98,16 +98,6 @@ static inline uintptr_t call_muted(
 	return result;
 }
 
-static COLD void failed(uint64_t bytes)
-{
-	struct thread *t = record_enter();
-
-	if (t) {
-		record_failure(bytes);
-		record_leave(t);
-	}
-}
-
 /* What sampling passes over goes by few instructions. */
 static inline bool alloc_passes(const struct hook *h, uintptr_t bytes)
 {
@@ -120,7 +110,7 @@ static inline uintptr_t passed(const struct hook *h, uint64_t bytes, uintptr_t a
 	uintptr_t result = call_muted(h, a, b, c, d, NULL);
 
 	if (unlikely(!result))
-		failed(bytes);
+		record_failed(bytes);
 	return (uintptr_t)record_passed((void *)result);
 }
 

@@ -217,11 +217,7 @@ EXPORT void *reallocarray(void *p, size_t count, size_t bytes)
 
 	if (unlikely(__builtin_mul_overflow(count, bytes, &all))) {
 		errno = ENOMEM;
-		struct thread *t = record_enter();
-		if (t) {
-			record_failure(SIZE_MAX);
-			record_leave(t);
-		}
+		record_failed(SIZE_MAX);
 		return NULL;
 	}
 	return reallocate(UNWIND_CALLER, p, all);

@@ -300,10 +300,10 @@ static inline uint64_t arrival_time(struct thread *t, const struct ht_counters *
 	return sys_ticks();
 }
 
-/* After an event whose time is known. */
+/* now: of the event, or 0 where it is not known. */
 static inline void after_event(struct thread *t, uint64_t now)
 {
-	if (unlikely(now >= __atomic_load_n(&clock_next_point, __ATOMIC_RELAXED)))
+	if (unlikely(now && now >= __atomic_load_n(&clock_next_point, __ATOMIC_RELAXED)))
 		point_due(t, now);
 }
 
@@ -439,8 +439,7 @@ void record_alloc(struct thread *t, const uintptr_t *caller, void *p, uint64_t b
 		adopt_run();
 	threads_add(&t->record->allocs, weight);
 	record_self.last_alloc = p;
-	if (unlikely(now))
-		after_event(t, now);
+	after_event(t, now);
 }
 
 uint64_t record_allocs(void)
@@ -458,6 +457,16 @@ void record_failure(uint64_t bytes)
 {
 	__atomic_fetch_add(&tally.header->failures, 1, __ATOMIC_RELAXED);
 	__atomic_fetch_add(&tally.header->failed_bytes, bytes, __ATOMIC_RELAXED);
+}
+
+void record_failed(uint64_t bytes)
+{
+	struct thread *t = record_enter();
+
+	if (t) {
+		record_failure(bytes);
+		record_leave(t);
+	}
 }
 
 bool record_take(struct thread *t, void *p, struct ledger_entry *e)
@@ -488,8 +497,7 @@ void record_free(struct thread *t, void *p, const struct ledger_entry *e)
 	uint64_t now = count_free(t, p, e, last && own);
 	if (last) /* whoever gets this address next, it is not what was allocated last here */
 		record_self.last_alloc = NULL;
-	if (unlikely(now))
-		after_event(t, now);
+	after_event(t, now);
 }
 
 COLD void record_freed(void)
@@ -539,8 +547,7 @@ static void count_regrow(struct thread *t, const uintptr_t *caller, void *p,
 	now_entry.thread = (uint8_t)t->serial;
 	now_entry.bytes = bytes;
 	enter_in_ledger(t, q, &now_entry);
-	if (unlikely(now))
-		after_event(t, now);
+	after_event(t, now);
 }
 
 void record_realloc_begin(struct record_realloc *r, void *p)

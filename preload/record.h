@@ -108,6 +108,8 @@ uint64_t record_allocs(void);
 void record_alloc(struct thread *t, const uintptr_t *caller, void *p, uint64_t bytes,
 	uint64_t usable_bytes, uint8_t align, enum ht_source source, bool uninitialised);
 void record_failure(uint64_t bytes);
+/* The whole of an allocation that failed. */
+void record_failed(uint64_t bytes);
 
 /* Takes a pointer out of the ledger before the real free or realloc can hand it to somebody else. False: unknown. */
 bool record_take(struct thread *t, void *p, struct ledger_entry *e);
