@@ -457,6 +457,7 @@ static inline void hang_on(struct unwinder *u, enum ht_pseudo base)
 {
 	u->frames[0].identity = pseudo_identity(0, base);
 	u->frames[0].site = base_sites[base];
+	u->cut = base == HT_PSEUDO_NO_TABLES || base == HT_PSEUDO_BROKEN;
 }
 
 static uint32_t new_site(const struct unwinder *u, uint32_t at)
@@ -536,14 +537,12 @@ static COLD uint64_t forgettable_stack(
 	}
 	if (base == HT_PSEUDO_TRUNCATED)
 		__atomic_fetch_add(&tally.header->deep_stacks, 1, __ATOMIC_RELAXED);
-	else
-		t->record->cut_stacks++;
 	u->depth = 0;
 	u->walked = n;
 	return u->frames[n].identity;
 }
 
-uint64_t unwind_stack(struct thread *t, const uintptr_t *caller)
+static inline uint64_t walk(struct thread *t, const uintptr_t *caller)
 {
 	struct unwinder *u = &t->unwinder;
 	const struct unwind_regs start = unwind_regs(caller);
@@ -607,7 +606,6 @@ uint64_t unwind_stack(struct thread *t, const uintptr_t *caller)
 		case STEP_BROKEN:
 			return forgettable_stack(t, 0, n, HT_PSEUDO_BROKEN);
 		case STEP_NO_TABLES:
-			t->record->cut_stacks++;
 			hang_on(u, HT_PSEUDO_NO_TABLES);
 			break;
 		case STEP_END:
@@ -621,6 +619,15 @@ uint64_t unwind_stack(struct thread *t, const uintptr_t *caller)
 	u->depth = u->walked = kept + n;
 	remember(u, kept, n);
 	return u->frames[u->walked].identity;
+}
+
+uint64_t unwind_stack(struct thread *t, const uintptr_t *caller)
+{
+	uint64_t identity = walk(t, caller);
+
+	if (unlikely(t->unwinder.cut))
+		t->record->cut_stacks++;
+	return identity;
 }
 
 void unwind_forget(uintptr_t start, uintptr_t end)

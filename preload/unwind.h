@@ -65,10 +65,12 @@ struct unwinder {
 	uintptr_t stack_low, stack_high; /* known to be readable */
 	uint32_t depth;                  /* remembered frames */
 	uint32_t walked;                 /* frames of the stack that was walked last */
+	bool cut;                        /* that one ends early, for want of unwind data */
 	uintptr_t sps[UNWIND_MAX_DEPTH + 1];
 	struct unwind_frame frames[UNWIND_MAX_DEPTH + 1];
-	struct unwind_word words[UNWIND_MAX_DEPTH * UNWIND_FRAME_WORDS + 1]; /* the outermost's from 1 */
-	struct unwind_fresh fresh[UNWIND_MAX_DEPTH];                     /* innermost first */
+	struct unwind_word
+		words[UNWIND_MAX_DEPTH * UNWIND_FRAME_WORDS + 1]; /* the outermost's from 1 */
+	struct unwind_fresh fresh[UNWIND_MAX_DEPTH];              /* innermost first */
 };
 
 /* For a fresh process image or a forked child; depth: most frames to keep of a stack. */

@@ -64,7 +64,7 @@ static bool name_matches(const char *glob, const char *name)
 	return fnmatch(glob, brief, 0) == 0;
 }
 
-/* For each site whether its stack passes through the function. Parents come first. */
+/* For each site whether its stack passes through the function, or pseudo frame. Parents come first. */
 static bool *match_sites(const struct tally *t, const char *glob)
 {
 	bool *match = calloc(t->n_sites + 1, 1);
@@ -74,8 +74,13 @@ static bool *match_sites(const struct tally *t, const char *glob)
 		const struct ht_location *l;
 
 		match[i] = !glob || (i > 0 && match[s->parent]);
-		if (match[i] || i == 0 || s->module == 0)
+		if (match[i] || i == 0)
 			continue;
+		if (s->module == 0) {
+			match[i] = s->offset < HT_PSEUDO_COUNT &&
+				   fnmatch(glob, pseudo_names[s->offset], 0) == 0;
+			continue;
+		}
 		l = tally_location(t, s->module, s->offset);
 		for (uint32_t f = 0; l && f < l->n_frames && !match[i]; f++) {
 			uint32_t function = t->frames[l->first_frame + f].function;

@@ -60,6 +60,20 @@ test_against_heaptrack() {
 	cat ratio
 }
 
+# Stacks that end early are counted one by one, and are in the tree as well.
+test_cut_stacks() {
+	local tally sums cut frame sum=0
+	HEAPTALLY_BINDING=release rspack traced LD_PRELOAD="$shim"
+	tally=$(only_tally)
+	cut=$(value header.cut_stacks <<<"$(dump --header "$tally")")
+	for frame in '?no tables?' '?broken?'; do
+		sums=$(dump --through "$frame" "$tally") || exit 1
+		sum=$((sum + $(value allocs <<<"$sums") + $(value reallocs <<<"$sums")))
+	done
+	[ "$cut" -gt 10000 ] || fail "only $cut stacks are cut"
+	is "cut $sum" cut "$cut"
+}
+
 test_every_frame_named() {
 	HEAPTALLY_BINDING=debug rspack traced LD_PRELOAD="$shim"
 	dump --unnamed 'rspack*.node' "$(only_tally)" >names
