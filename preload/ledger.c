@@ -4,7 +4,8 @@
  * 6 in 10 of a bundler's blocks are freed from there, by the thread that allocated them, without a lock. The others go on
  * to the table of the page that they start in, found by its number: 8-byte slots with linear probing, where a slot's home
  * is the pointer's place within its page scaled to the table. Allocators fill pages with objects of like size, so most
- * sit at home, in the order of their addresses, and a table can be filled to its last slot. The word that leads to a
+ * sit at home, and a table can be filled to its last slot. Slots lie in the order of their homes (Celis 1986, "Robin Hood
+ * Hashing"), which ends a search, and the closing of a hole, at the first one that is at home. The word that leads to a
  * table holds its lock too, and the words of neighbouring pages lie together: a look-up misses the cache once, in the
  * table. What does not fit a slot (chains, large sizes) has a side record.
  */
@@ -23,7 +24,6 @@
 #define KEY_BITS     9u    /* pointers are multiples of 8: mimalloc's and jemalloc's small ones */
 #define MIN_LOG2     3u    /* 8 slots: one cache line */
 #define LINE_BYTES   64u
-#define PUTTER_BITS  9u
 #define TABLE_BYTES  (1ul << 30) /* of all tables */
 #define MAX_SIDES    (1u << 22)
 
@@ -72,8 +72,6 @@ static char *tables;
 static struct side *sides;
 static bool sparse; /* what a thread puts goes to the tables at once */
 static struct ledger_own *joined;
-static struct ledger_own
-	*putters[1u << PUTTER_BITS]; /* who put something near an address last: a guess */
 static uint32_t used_areas[MAX_AREAS], n_used_areas; /* each plus 1 */
 static struct {
 	struct sys_lock memory_lock, side_lock;
@@ -267,17 +265,40 @@ static inline uint32_t home(uint32_t key, uint32_t log2)
 	return key >> (KEY_BITS - log2);
 }
 
-/* The slot of a key, or the empty one where it belongs; in a full table that lacks the key, just any. */
+/* How far from its home what is in a place has come. */
+static inline uint32_t away(uint64_t s, uint32_t at, uint32_t log2)
+{
+	return (at - home(KEY(s), log2)) & ((1u << log2) - 1);
+}
+
+/* The slot of a key, or the place where it belongs; in a full table that lacks the key, just any. */
 static inline uint32_t find(const uint64_t *slots, uint32_t log2, uint32_t key)
 {
 	uint32_t mask = (1u << log2) - 1, at = home(key, log2);
 
-	for (uint32_t left = mask; left > 0; left--) {
-		if (!slots[at] || KEY(slots[at]) == key)
+	for (uint32_t way = 0; way < mask; way++) {
+		uint64_t s = slots[at];
+		if (!s || KEY(s) == key || away(s, at, log2) < way)
 			break;
 		at = (at + 1) & mask;
 	}
 	return at;
+}
+
+/* Into a place that find gave, which something else has: that and what is behind it moves on. False: the table is full. */
+static NOINLINE bool squeeze_in(uint64_t *slots, uint32_t log2, uint32_t at, uint64_t s)
+{
+	uint32_t mask = (1u << log2) - 1, gap = at;
+
+	do {
+		gap = (gap + 1) & mask;
+		if (gap == at)
+			return false;
+	} while (slots[gap]);
+	for (; gap != at; gap = (gap - 1) & mask)
+		slots[gap] = slots[(gap - 1) & mask];
+	slots[at] = s;
+	return true;
 }
 
 /* The word of a table of twice the size, or of the first one; 0: no memory. */
@@ -290,9 +311,13 @@ static COLD uint32_t grow(uint32_t word)
 		return 0;
 	if (word) {
 		uint64_t *old = SLOTS(word);
-		for (uint32_t i = 0; i < 1u << LOG2(word); i++)
-			if (old[i])
-				slots[find(slots, log2, KEY(old[i]))] = old[i];
+		for (uint32_t i = 0; i < 1u << LOG2(word); i++) {
+			uint32_t at = old[i] ? find(slots, log2, KEY(old[i])) : 0;
+			if (old[i] && slots[at])
+				squeeze_in(slots, log2, at, old[i]);
+			else if (old[i])
+				slots[at] = old[i];
+		}
 		slots_free(old, LOG2(word));
 	}
 	return WORD(slots, log2);
@@ -378,11 +403,6 @@ static inline bool take_recent(struct ledger_own *own, uintptr_t pointer, struct
 	return true;
 }
 
-static inline struct ledger_own **putter_of(uintptr_t pointer)
-{
-	return &putters[(pointer >> 16) * 0x9e3779b97f4a7c15u >> (64 - PUTTER_BITS)];
-}
-
 void ledger_expect(struct ledger_own *own, uintptr_t pointer)
 {
 	uintptr_t goes = sparse ? pointer : recent_pointer(recent_of(own, pointer));
@@ -397,12 +417,15 @@ static inline bool insert(uint32_t *word, uint64_t s, uint64_t *before)
 {
 	for (;;) {
 		if (likely(*word)) {
-			uint64_t *slot = SLOTS(*word) + find(SLOTS(*word), LOG2(*word), KEY(s));
+			uint32_t log2 = LOG2(*word), at = find(SLOTS(*word), log2, KEY(s));
+			uint64_t *slot = SLOTS(*word) + at;
 			if (likely(!*slot || KEY(*slot) == KEY(s))) {
 				*before = *slot;
 				*slot = s;
 				return true;
 			}
+			if (squeeze_in(SLOTS(*word), log2, at, s))
+				return true;
 		}
 		uint32_t grown = grow(*word);
 		if (!grown)
@@ -420,14 +443,11 @@ static inline uint64_t extract(uint32_t word, uint32_t key)
 
 	if (unlikely(!word || !s || KEY(s) != key))
 		return 0;
-	/* Close the hole: move back what was pushed past it. */
-	for (uint32_t at = (hole + 1) & mask, last = hole; at != last && slots[at];
+	/* Close the hole: what was pushed on behind it moves back. */
+	for (uint32_t at = (hole + 1) & mask; slots[at] && away(slots[at], at, log2) > 0;
 		at = (at + 1) & mask) {
-		uint32_t wanted = home(KEY(slots[at]), log2);
-		if (((at - wanted) & mask) >= ((at - hole) & mask)) {
-			slots[hole] = slots[at];
-			hole = at;
-		}
+		slots[hole] = slots[at];
+		hole = at;
 	}
 	slots[hole] = 0;
 	return s;
@@ -483,10 +503,12 @@ enum ledger_result ledger_put(struct ledger_own *own, uintptr_t pointer,
 	}
 	r->e = *e;
 	set_recent(r, pointer);
-	struct ledger_own **putter = putter_of(pointer);
-	if (unlikely(__atomic_load_n(putter, __ATOMIC_RELAXED) != own))
-		__atomic_store_n(putter, own, __ATOMIC_RELEASE); /* as in ledger_join */
 	return result;
+}
+
+static inline struct ledger_own **source_of(struct ledger_own *own, uintptr_t pointer)
+{
+	return &own->sources[(pointer >> 16) * 0x9e3779b97f4a7c15u >> (64 - LEDGER_SOURCE_BITS)];
 }
 
 /*
@@ -504,12 +526,16 @@ static COLD bool take_foreign(struct ledger_own *own, uintptr_t pointer, struct 
 	bool found = s != 0;
 	if (found)
 		unpack(own, s, e);
-	/* acquire: pairs with ledger_put, and with ledger_join */
-	struct ledger_own *o = __atomic_load_n(putter_of(pointer), __ATOMIC_ACQUIRE);
-	if (!found && o)
+	struct ledger_own **source = source_of(own, pointer);
+	if (!found && *source)
+		found = take_recent(*source, pointer, e);
+	/* acquire: pairs with ledger_join */
+	for (struct ledger_own *o = __atomic_load_n(&joined, __ATOMIC_ACQUIRE); o && !found;
+		o = o->next) {
 		found = take_recent(o, pointer, e);
-	for (o = __atomic_load_n(&joined, __ATOMIC_ACQUIRE); o && !found; o = o->next)
-		found = take_recent(o, pointer, e);
+		if (found)
+			*source = o;
+	}
 	unlock(place, word);
 	return found;
 }
@@ -613,6 +639,5 @@ bool ledger_init(bool few)
 	sides = sys_reserve(sizeof(struct side) * MAX_SIDES);
 	sparse = few;
 	joined = NULL;
-	memset(putters, 0, sizeof(putters));
 	return areas && tables && sides;
 }

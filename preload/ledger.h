@@ -26,6 +26,7 @@ bool ledger_init(bool few); /* few pointers will be in, anywhere */
  * start; it has to stay when the thread ends, for others look into it.
  */
 #define LEDGER_RECENT_BITS 7u
+#define LEDGER_SOURCE_BITS 6u
 struct ledger_own {
 	struct ledger_recent {
 		uintptr_t pointer; /* 0: none */
@@ -33,6 +34,8 @@ struct ledger_own {
 	} recent[1u << LEDGER_RECENT_BITS];
 	struct ledger_own *next;
 	uint32_t first_side, n_sides;
+	/* In whose part something near an address was found last: a guess. */
+	struct ledger_own *sources[1u << LEDGER_SOURCE_BITS];
 };
 
 /* Once, before the first use by any thread. Calls exclude each other. */

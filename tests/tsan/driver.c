@@ -23,6 +23,9 @@
 #define EVENTS       20000
 #define CALLERS      64
 #define MODULE_LOADS 20
+#define CROWD_PAGES  16
+#define CROWD_PLACES (4096 / 8)
+#define CROWD_EVENTS 100000
 
 struct block {
 	void *p;
@@ -33,6 +36,9 @@ static char arena[THREADS][SPACE][SLOT_BYTES] __attribute__((aligned(4096)));
 static struct block descriptions[THREADS][SPACE];
 /* Above 16 MiB of live bytes changes gather in the threads, and the heap is looked at as a whole. */
 static char large[64 << 20] __attribute__((aligned(4096)));
+/* Pages with blocks anywhere. */
+static char crowd[CROWD_PAGES][4096] __attribute__((aligned(4096)));
+static struct block crowded[CROWD_PAGES][CROWD_PLACES];
 static uint64_t allocs, alloc_bytes, frees, freed_bytes, reallocs;
 static const char *module;
 
@@ -73,6 +79,36 @@ static __attribute__((noinline)) void take(struct block *b, size_t bytes)
 	}
 }
 
+static void leave(struct block *b)
+{
+	count(&frees, 1);
+	count(&freed_bytes, b->bytes);
+	record_freeing(b->p);
+	b->p = NULL;
+}
+
+/* Blocks come and go in any order, in some pages a few and in others many, but hardly ever more at a time. */
+static void throng(struct worker *w)
+{
+	unsigned live[CROWD_PAGES] = {0};
+
+	for (int i = 0; i < CROWD_EVENTS; i++) {
+		unsigned page = (unsigned)(draw(w) % CROWD_PAGES);
+		struct block *b = &crowded[page][draw(w) % CROWD_PLACES];
+		if (b->p) {
+			leave(b);
+			live[page]--;
+		} else if (live[page] < 7u << page % 7) {
+			b->p = crowd[page] + (b - crowded[page]) * 8;
+			take(b, draw(w) % 8 + 1);
+			live[page]++;
+		}
+	}
+	for (int i = 0; i < CROWD_PAGES * CROWD_PLACES; i++)
+		if (crowded[i / CROWD_PLACES][i % CROWD_PLACES].p)
+			leave(&crowded[i / CROWD_PLACES][i % CROWD_PLACES]);
+}
+
 /* In place: another size, the same block. */
 static __attribute__((noinline)) void resize(struct block *b, size_t bytes)
 {
@@ -80,7 +116,6 @@ static __attribute__((noinline)) void resize(struct block *b, size_t bytes)
 
 	count(&reallocs, 1);
 	count(&alloc_bytes, bytes);
-	count(&freed_bytes, b->bytes);
 	record_realloc_begin(&r, b->p);
 	b->bytes = bytes;
 	record_realloc_end(&r, UNWIND_CALLER, b->p, bytes, SLOT_BYTES, 0, HT_SOURCE_LIBC);
@@ -91,9 +126,7 @@ static void give_back(struct block *b)
 	size_t owner = (size_t)((char *)b->p - arena[0][0]) / sizeof(arena[0]);
 	size_t slot = (size_t)((char *)b->p - arena[owner][0]) / SLOT_BYTES;
 
-	count(&frees, 1);
-	count(&freed_bytes, b->bytes);
-	record_freeing(b->p);
+	leave(b);
 	pthread_mutex_lock(&return_locks[owner]);
 	returned[owner][n_returned[owner]++] = (uint32_t)slot;
 	pthread_mutex_unlock(&return_locks[owner]);
@@ -202,6 +235,7 @@ int main(int argc, char **argv)
 	}
 	struct block most = {.p = large};
 	take(&most, sizeof(large));
+	throng(&workers[0]);
 	for (int round = 0; round < rounds; round++) {
 		for (int i = 0; i < THREADS; i++)
 			if (pthread_create(&workers[i].thread, NULL, i == 0 ? load : work,
@@ -213,7 +247,7 @@ int main(int argc, char **argv)
 	for (int i = 0; i < BLOCKS; i++)
 		if (blocks[i])
 			give_back(blocks[i]);
-	record_freeing(large);
+	leave(&most);
 	record_exit();
 	if (!tally.header) {
 		fputs("driver: nothing was recorded\n", stderr);
@@ -229,16 +263,20 @@ int main(int argc, char **argv)
 		sum.freed_bytes += tally.threads[i].freed_bytes;
 		sum.reallocs += tally.threads[i].reallocs;
 	}
-	int64_t live = 0;
-	for (size_t i = 0; i < tally.header->n_counters; i++)
-		live += tally.counters[i].live_count;
-	for (size_t i = 0; i < tally.header->n_light; i++)
-		live += tally.light[i].live_count;
-	bad += check("live_count", (uint64_t)live, 0);
+	int64_t *live = calloc(tally.header->n_buckets, sizeof(*live));
+	for (size_t i = 0; live && i < tally.header->n_counters; i++)
+		live[tally.owners[i].bucket] += tally.counters[i].live_bytes;
+	for (size_t i = 0; live && i < tally.header->n_light; i++)
+		live[tally.light[i].bucket] += tally.light[i].live_bytes;
+	for (size_t i = 0; live && i < tally.header->n_buckets; i++)
+		bad += check("live_bytes of a bucket", (uint64_t)live[i], 0);
+	bad += check("memory", live != NULL, true);
+	free(live);
 	if (tally.header->sample_bytes == 0) {
 		bad += check("allocs", sum.allocs, allocs);
 		bad += check("alloc_bytes", sum.alloc_bytes, alloc_bytes);
-		bad += check("frees", sum.frees, frees + 1);
+		bad += check("frees", sum.frees, frees);
+		bad += check("freed_bytes", sum.freed_bytes, freed_bytes);
 		bad += check("reallocs", sum.reallocs, reallocs);
 		for (int cause = 0; cause < HT_DROP_COUNT; cause++)
 			bad += check("dropped", tally.header->dropped[cause], 0);
