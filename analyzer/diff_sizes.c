@@ -136,13 +136,6 @@ static double ratio(double a, double b)
 	return a > 0 && b > 0 ? fmin(a, b) / fmax(a, b) : a == b;
 }
 
-static double lifetime(const struct item *i)
-{
-	return i->part.totals.lives
-		       ? (double)i->part.totals.lifetime_ticks / (double)i->part.totals.lives
-		       : 0;
-}
-
 /* 0: not the same call-site. */
 static double likeness(const struct item *a, const struct item *b)
 {
@@ -152,7 +145,7 @@ static double likeness(const struct item *a, const struct item *b)
 	if (counts < ALIKE || (fixed_a && fixed_b && a->min_bytes != b->min_bytes))
 		return 0;
 	return counts + 0.2 * (fixed_a == fixed_b) + 0.1 * (a->align == b->align) +
-	       0.2 * ratio(lifetime(a), lifetime(b));
+	       0.2 * ratio(totals_life_ticks(&a->part.totals), totals_life_ticks(&b->part.totals));
 }
 
 /* The best order-preserving pairs of b[0 … n) and a[0 … m), as item indices. */

@@ -148,9 +148,8 @@ void group_fill(struct evidence *v, struct group *g, bool grows_vec, double tick
 	g->p99_bytes = request_percentile(v, g, 99, all);
 	g->slack_bytes =
 		evidence_less(g->totals.usable_bytes, totals_metric(&g->totals, METRIC_BYTES));
-	if (g->totals.lives && tick_ns > 0)
-		g->lifetime_mean_ns = (uint64_t)((double)g->totals.lifetime_ticks /
-						 (double)g->totals.lives * tick_ns);
+	if (tick_ns > 0)
+		g->lifetime_mean_ns = (uint64_t)(totals_life_ticks(&g->totals) * tick_ns);
 	g->element_bytes = names_builtin_bytes(g->element);
 	if (g->container == CONTAINER_STRING)
 		g->element_bytes = 1;
@@ -180,12 +179,12 @@ static bool *curves_telling(const struct tally *t)
 }
 
 /* When its blocks were freed, on average, if they were allocated evenly until then. */
-static uint64_t freed_ticks(const struct ht_counters *c, uint64_t first_ticks, uint64_t until_ticks)
+static uint64_t freed_ticks(const struct totals *t, uint64_t first_ticks, uint64_t until_ticks)
 {
 	uint64_t middle = first_ticks + evidence_less(until_ticks, first_ticks) / 2;
-	uint64_t lives = ht_lives(c), life = lives ? c->lifetime_ticks / lives : UINT64_MAX;
+	double freed = (double)middle + totals_life_ticks(t);
 
-	return life < UINT64_MAX - middle ? middle + life : UINT64_MAX;
+	return t->lives && freed < 0x1p64 ? (uint64_t)freed : UINT64_MAX;
 }
 
 /*
@@ -219,8 +218,8 @@ int evidence_phases(struct evidence *v)
 			phases_bucket(&v->phases, i, b, &x);
 			if (x.allocs && !begun) {
 				begun = true;
-				freed = freed_ticks(&t->counters[b], t->buckets[b].first_ticks,
-					v->phases.all[i].end_ticks);
+				freed = freed_ticks(&v->profile->buckets[b].totals,
+					t->buckets[b].first_ticks, v->phases.all[i].end_ticks);
 			}
 			if (v->phases.estimated && !telling[b])
 				x.live_bytes = !begun ? 0

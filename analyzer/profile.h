@@ -48,6 +48,11 @@ struct totals {
 };
 void totals_add(struct totals *to, const struct totals *from);
 bool totals_empty(const struct totals *t);
+/* How long a block lived on average, in ticks; 0: none was timed. */
+static inline double totals_life_ticks(const struct totals *t)
+{
+	return t->lives ? (double)t->lifetime_ticks / (double)t->lives : 0;
+}
 /* The value of a metric; negative live values read as 0. */
 uint64_t totals_metric(const struct totals *t, enum profile_metric m);
 static inline uint64_t at_least_zero(int64_t v)
