@@ -87,7 +87,7 @@ static void leave(struct block *b)
 	b->p = NULL;
 }
 
-/* Blocks come and go in any order, in some pages a few and in others many, but hardly ever more at a time. */
+/* Blocks come and go in any order, in some pages a few at a time and in others many: tables that are full, and not at home. */
 static void throng(struct worker *w)
 {
 	unsigned live[CROWD_PAGES] = {0};
@@ -104,9 +104,10 @@ static void throng(struct worker *w)
 			live[page]++;
 		}
 	}
-	for (int i = 0; i < CROWD_PAGES * CROWD_PLACES; i++)
-		if (crowded[i / CROWD_PLACES][i % CROWD_PLACES].p)
-			leave(&crowded[i / CROWD_PLACES][i % CROWD_PLACES]);
+	for (int page = 0; page < CROWD_PAGES; page++)
+		for (int place = 0; place < CROWD_PLACES; place++)
+			if (crowded[page][place].p)
+				leave(&crowded[page][place]);
 }
 
 /* In place: another size, the same block. */
