@@ -301,6 +301,18 @@ static NOINLINE bool squeeze_in(uint64_t *slots, uint32_t log2, uint32_t at, uin
 	return true;
 }
 
+/* Into a table. *before: what was there under the same key. False: the table is full. */
+static inline bool settle(uint64_t *slots, uint32_t log2, uint64_t s, uint64_t *before)
+{
+	uint32_t at = find(slots, log2, KEY(s));
+
+	if (unlikely(slots[at] && KEY(slots[at]) != KEY(s)))
+		return squeeze_in(slots, log2, at, s);
+	*before = slots[at];
+	slots[at] = s;
+	return true;
+}
+
 /* The word of a table of twice the size, or of the first one; 0: no memory. */
 static COLD uint32_t grow(uint32_t word)
 {
@@ -311,13 +323,10 @@ static COLD uint32_t grow(uint32_t word)
 		return 0;
 	if (word) {
 		uint64_t *old = SLOTS(word);
-		for (uint32_t i = 0; i < 1u << LOG2(word); i++) {
-			uint32_t at = old[i] ? find(slots, log2, KEY(old[i])) : 0;
-			if (old[i] && slots[at])
-				squeeze_in(slots, log2, at, old[i]);
-			else if (old[i])
-				slots[at] = old[i];
-		}
+		uint64_t none;
+		for (uint32_t i = 0; i < 1u << LOG2(word); i++)
+			if (old[i])
+				settle(slots, log2, old[i], &none);
 		slots_free(old, LOG2(word));
 	}
 	return WORD(slots, log2);
@@ -416,17 +425,8 @@ void ledger_expect(struct ledger_own *own, uintptr_t pointer)
 static inline bool insert(uint32_t *word, uint64_t s, uint64_t *before)
 {
 	for (;;) {
-		if (likely(*word)) {
-			uint32_t log2 = LOG2(*word), at = find(SLOTS(*word), log2, KEY(s));
-			uint64_t *slot = SLOTS(*word) + at;
-			if (likely(!*slot || KEY(*slot) == KEY(s))) {
-				*before = *slot;
-				*slot = s;
-				return true;
-			}
-			if (squeeze_in(SLOTS(*word), log2, at, s))
-				return true;
-		}
+		if (likely(*word && settle(SLOTS(*word), LOG2(*word), s, before)))
+			return true;
 		uint32_t grown = grow(*word);
 		if (!grown)
 			return false;
