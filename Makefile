@@ -47,6 +47,8 @@ $(BUILD)/unit: $(ANALYZER_OBJECTS) $(UNIT_OBJECTS)
 	$(say) LD $@
 	$(Q)$(CC) -o $@ $^ $(ANALYZER_LIBS) -lcriterion
 
+# But for those that pass a call on: theirs must be gone.
+$(BUILD)/preload/passing.o $(BUILD)/preload/adopt_passing.o: SHIM_CFLAGS += -foptimize-sibling-calls
 $(BUILD)/preload/%.o: preload/%.c
 	$(say) CC $<
 	$(Q)mkdir -p $(@D)
@@ -90,7 +92,7 @@ $(BUILD)/tests/judge/judge.o: tests/judge/judge.c
 	$(Q)$(CC) $(ALL_CFLAGS) $(SHIM_CFLAGS) -c -o $@ $<
 
 # The shim without its hooks, in a program that calls what they call, with the thread sanitizer in.
-TSAN_OBJECTS = $(patsubst %.c,$(BUILD)/tsan/%.o,$(filter-out preload/hooks.c,$(wildcard preload/*.c)) tests/tsan/driver.c)
+TSAN_OBJECTS = $(patsubst %.c,$(BUILD)/tsan/%.o,$(filter-out preload/hooks.c preload/passing.c,$(wildcard preload/*.c)) tests/tsan/driver.c)
 $(BUILD)/tsan/%.o: %.c
 	$(say) CC $@
 	$(Q)mkdir -p $(@D)

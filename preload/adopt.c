@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 
 #include "adopt_cache.h"
+#include "adopt_passing.h"
 #include "find.h"
 #include "find_code.h"
 #include "find_elf.h"
@@ -18,24 +19,12 @@
 #include "record.h"
 #include "tallyfile.h"
 
-#define MAX_HOOKS        64u
 #define MAX_WAITING      32u
 #define PROOF_MS         500u
 #define PROOF_BLOCKS     64u
 #define TRAMPOLINE_BYTES 96u /* jump to the hook 14, moved instructions 64 at most, jump back 14 */
 
-typedef uintptr_t entry_function(uintptr_t, uintptr_t, uintptr_t, uintptr_t);
-
-/* One hooked entry point. */
-struct hook {
-	entry_function *real; /* the function, or its moved beginning */
-	enum find_role role;
-	enum find_shape shape;
-	bool size_first;
-	uintptr_t module_start; /* 0: free */
-};
-
-static struct hook hooks[MAX_HOOKS];
+struct adopt_hook adopt_hooks[ADOPT_MAX_HOOKS];
 static struct sys_lock adopt_lock;
 static struct {
 	uintptr_t start;
@@ -84,8 +73,8 @@ static inline struct request read_request(
 }
 
 /* Entry points call each other: what happens inside a call belongs to it. start: NULL where none is to be timed. */
-static inline uintptr_t call_muted(
-	const struct hook *h, uintptr_t a, uintptr_t b, uintptr_t c, uintptr_t d, uint64_t *start)
+static inline uintptr_t call_muted(const struct adopt_hook *h, uintptr_t a, uintptr_t b,
+	uintptr_t c, uintptr_t d, uint64_t *start)
 {
 	uint64_t before = record_mute();
 
@@ -98,28 +87,18 @@ static inline uintptr_t call_muted(
 	return result;
 }
 
-/* What sampling passes over goes by few instructions. */
-static inline bool alloc_passes(const struct hook *h, uintptr_t bytes)
-{
-	return h->size_first && record_self.open != RECORD_MUTED && sample_passes(bytes);
-}
-
-static inline uintptr_t passed(const struct hook *h, uint64_t bytes, uintptr_t a, uintptr_t b,
+/* What sampling passes over, where adopt_passing.c cannot do it. */
+static inline uintptr_t pass(const struct adopt_hook *h, uint64_t bytes, uintptr_t a, uintptr_t b,
 	uintptr_t c, uintptr_t d)
 {
+	record_passed();
 	uintptr_t result = call_muted(h, a, b, c, d, NULL);
-
 	if (unlikely(!result))
 		record_failed(bytes);
-	return (uintptr_t)record_passed((void *)result);
+	return result;
 }
 
-static inline bool dealloc_passes(uintptr_t p)
-{
-	return sample_unknown((void *)p) && record_self.open != RECORD_MUTED;
-}
-
-static uintptr_t hooked_alloc(const struct hook *h, const uintptr_t *caller, uintptr_t a,
+static uintptr_t hooked_alloc(const struct adopt_hook *h, const uintptr_t *caller, uintptr_t a,
 	uintptr_t b, uintptr_t c, uintptr_t d)
 {
 	uint64_t start;
@@ -127,6 +106,8 @@ static uintptr_t hooked_alloc(const struct hook *h, const uintptr_t *caller, uin
 	if (record_self.open == RECORD_MUTED)
 		return h->real(a, b, c, d);
 	struct request q = read_request(h->shape, a, b, c, d);
+	if (sample_passes(q.bytes))
+		return pass(h, q.bytes, a, b, c, d);
 	uintptr_t result = call_muted(h, a, b, c, d, &start);
 	struct thread *t = record_enter_alloc((void *)result, q.bytes);
 	if (t) {
@@ -142,7 +123,7 @@ static uintptr_t hooked_alloc(const struct hook *h, const uintptr_t *caller, uin
 	return result;
 }
 
-static uintptr_t hooked_realloc(const struct hook *h, const uintptr_t *caller, uintptr_t a,
+static uintptr_t hooked_realloc(const struct adopt_hook *h, const uintptr_t *caller, uintptr_t a,
 	uintptr_t b, uintptr_t c, uintptr_t d)
 {
 	struct request q = read_request(h->shape, a, b, c, d);
@@ -153,8 +134,8 @@ static uintptr_t hooked_realloc(const struct hook *h, const uintptr_t *caller, u
 		return hooked_alloc(h, caller, a, b, c, d);
 	if (record_self.open == RECORD_MUTED)
 		return h->real(a, b, c, d);
-	if (dealloc_passes(q.p) && sample_passes(q.bytes))
-		return passed(h, q.bytes, a, b, c, d);
+	if (sample_unknown((void *)q.p) && sample_passes(q.bytes))
+		return pass(h, q.bytes, a, b, c, d);
 	record_realloc_begin(&r, (void *)q.p);
 	uintptr_t result = call_muted(h, a, b, c, d, &start);
 	record_realloc_end(&r, caller, (void *)result, q.bytes, q.bytes, record_align_code(q.align),
@@ -164,7 +145,7 @@ static uintptr_t hooked_realloc(const struct hook *h, const uintptr_t *caller, u
 }
 
 static uintptr_t hooked_dealloc(
-	const struct hook *h, uintptr_t a, uintptr_t b, uintptr_t c, uintptr_t d)
+	const struct adopt_hook *h, uintptr_t a, uintptr_t b, uintptr_t c, uintptr_t d)
 {
 	uint64_t start;
 
@@ -178,36 +159,24 @@ static uintptr_t hooked_dealloc(
 	return result;
 }
 
-#define EACH_HOOK(X)                                                                               \
-	X(0)                                                                                       \
-	X(1)                                                                                       \
-	X(2)                                                                                       \
-	X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15) X(16) X(17) X(18)   \
-		X(19) X(20) X(21) X(22) X(23) X(24) X(25) X(26) X(27) X(28) X(29) X(30) X(31)      \
-			X(32) X(33) X(34) X(35) X(36) X(37) X(38) X(39) X(40) X(41) X(42) X(43)    \
-				X(44) X(45) X(46) X(47) X(48) X(49) X(50) X(51) X(52) X(53) X(54)  \
-					X(55) X(56) X(57) X(58) X(59) X(60) X(61) X(62) X(63)
 #define DEFINE_HOOK(n)                                                                             \
 	static uintptr_t alloc_##n(uintptr_t a, uintptr_t b, uintptr_t c, uintptr_t d)             \
 	{                                                                                          \
-		if (alloc_passes(&hooks[n], a))                                                    \
-			return passed(&hooks[n], a, a, b, c, d);                                   \
-		return hooked_alloc(&hooks[n], UNWIND_CALLER, a, b, c, d);                         \
+		return hooked_alloc(&adopt_hooks[n], UNWIND_CALLER, a, b, c, d);                   \
 	}                                                                                          \
 	static uintptr_t realloc_##n(uintptr_t a, uintptr_t b, uintptr_t c, uintptr_t d)           \
 	{                                                                                          \
-		return hooked_realloc(&hooks[n], UNWIND_CALLER, a, b, c, d);                       \
+		return hooked_realloc(&adopt_hooks[n], UNWIND_CALLER, a, b, c, d);                 \
 	}                                                                                          \
 	static uintptr_t dealloc_##n(uintptr_t a, uintptr_t b, uintptr_t c, uintptr_t d)           \
 	{                                                                                          \
-		if (dealloc_passes(a))                                                             \
-			return call_muted(&hooks[n], a, b, c, d, NULL);                            \
-		return hooked_dealloc(&hooks[n], a, b, c, d);                                      \
+		return hooked_dealloc(&adopt_hooks[n], a, b, c, d);                                \
 	}
-EACH_HOOK(DEFINE_HOOK)
-/* Hook functions by role; those of hooks[n]. */
+ADOPT_EACH_HOOK(DEFINE_HOOK)
+/* Hook functions by role; those of adopt_hooks[n]. */
 #define NAME_HOOK(n) {alloc_##n, alloc_##n, realloc_##n, dealloc_##n},
-static entry_function *const hook_functions[MAX_HOOKS][FIND_ROLES] = {EACH_HOOK(NAME_HOOK)};
+static adopt_function *const hook_functions[ADOPT_MAX_HOOKS][FIND_ROLES] = {
+	ADOPT_EACH_HOOK(NAME_HOOK)};
 
 /* The proof. It runs in the child; `proven` is shared with the parent. */
 
@@ -219,7 +188,7 @@ static uintptr_t align_flags(size_t align, size_t bytes)
 
 static uintptr_t call_alloc(const struct find_entry *e, uintptr_t bias, size_t bytes, size_t align)
 {
-	entry_function *f = (entry_function *)(bias + e->function);
+	adopt_function *f = (adopt_function *)(bias + e->function);
 
 	switch (e->shape) {
 	case FIND_SIZE:
@@ -242,7 +211,7 @@ static uintptr_t call_alloc(const struct find_entry *e, uintptr_t bias, size_t b
 static uintptr_t call_realloc(const struct find_entry *e, uintptr_t bias, uintptr_t p, size_t old,
 	size_t bytes, size_t align)
 {
-	entry_function *f = (entry_function *)(bias + e->function);
+	adopt_function *f = (adopt_function *)(bias + e->function);
 
 	/* What an entry does not take is set to what would show if it did. */
 	switch (e->shape) {
@@ -262,7 +231,7 @@ static uintptr_t call_realloc(const struct find_entry *e, uintptr_t bias, uintpt
 static void call_dealloc(
 	const struct find_entry *e, uintptr_t bias, uintptr_t p, size_t bytes, size_t align)
 {
-	entry_function *f = (entry_function *)(bias + e->function);
+	adopt_function *f = (adopt_function *)(bias + e->function);
 
 	f(p, bytes, e->shape == FIND_PTR_SIZE_FLAGS ? align_flags(align, bytes) : align, 0);
 }
@@ -412,16 +381,16 @@ static uint32_t prove(const struct find_result *found, uintptr_t bias)
 
 static void free_hooks(uintptr_t module_start)
 {
-	for (uint32_t i = 0; i < MAX_HOOKS; i++)
-		if (hooks[i].module_start == module_start)
-			hooks[i].module_start = 0;
+	for (uint32_t i = 0; i < ADOPT_MAX_HOOKS; i++)
+		if (adopt_hooks[i].module_start == module_start)
+			adopt_hooks[i].module_start = 0;
 }
 
-static struct hook *free_hook(void)
+static struct adopt_hook *free_hook(void)
 {
-	for (uint32_t i = 0; i < MAX_HOOKS; i++)
-		if (hooks[i].module_start == 0)
-			return &hooks[i];
+	for (uint32_t i = 0; i < ADOPT_MAX_HOOKS; i++)
+		if (adopt_hooks[i].module_start == 0)
+			return &adopt_hooks[i];
 	return NULL;
 }
 
@@ -533,8 +502,8 @@ static uint8_t *map_trampoline(uintptr_t function)
  * the old function or the new one; none is in the middle of those bytes as long as the module has only just mapped
  * its first memory.
  */
-static bool hook_start(const struct find_entry *e, uintptr_t bias, entry_function *to,
-	struct hook *h, struct patches *patches)
+static bool hook_start(const struct find_entry *e, uintptr_t bias, adopt_function *to,
+	struct adopt_hook *h, struct patches *patches)
 {
 	uint8_t *function = (uint8_t *)(bias + e->function), *near, *end;
 	uint64_t word;
@@ -552,7 +521,7 @@ static bool hook_start(const struct find_entry *e, uintptr_t bias, entry_functio
 	put_jump(end + moved, (uintptr_t)function + moved);
 	if (sys_protect((uintptr_t)near, TRAMPOLINE_BYTES, PROT_READ | PROT_EXEC) < 0)
 		goto fail;
-	h->real = (entry_function *)end;
+	h->real = (adopt_function *)end;
 	uint64_t *aligned = (uint64_t *)((uintptr_t)function & ~7ul);
 	word = *aligned;
 	uint8_t *patched = (uint8_t *)&word + ((uintptr_t)function & 7);
@@ -570,19 +539,38 @@ static bool in_relro(const struct find_result *found, uint64_t vaddr)
 	return vaddr - found->relro < found->relro_bytes;
 }
 
-static bool hook_entry(const struct find_result *found, const struct find_entry *e,
+static bool takes_size_first(const struct find_entry *e)
+{
+	return e->shape == FIND_SIZE || e->shape == FIND_SIZE_ALIGN || e->shape == FIND_SIZE_FLAGS;
+}
+
+/* Calls within calls are nobody's: with them, hooks have to know that they are inside of one. */
+static bool group_nested(const struct find_result *found, uint8_t group)
+{
+	for (uint32_t i = 0; i < found->n_entries; i++)
+		if (found->entries[i].group == group && found->entries[i].nested)
+			return true;
+	return false;
+}
+
+/* nested: an entry of its group is. */
+static bool hook_entry(const struct find_result *found, const struct find_entry *e, bool nested,
 	const struct module *m, struct patches *patches)
 {
-	struct hook *h = free_hook();
+	struct adopt_hook *h = free_hook();
 
 	if (!h)
 		return false;
-	entry_function *to = hook_functions[h - hooks][e->role];
-	h->real = (entry_function *)(m->bias + e->function);
+	uint32_t n = (uint32_t)(h - adopt_hooks);
+	adopt_function *to = hook_functions[n][e->role];
+	h->real = (adopt_function *)(m->bias + e->function);
+	h->record = to;
 	h->role = e->role;
 	h->shape = e->shape;
-	h->size_first = e->shape == FIND_SIZE || e->shape == FIND_SIZE_ALIGN ||
-			e->shape == FIND_SIZE_FLAGS;
+	if (sample_mean && e->role == FIND_DEALLOC)
+		to = adopt_passing_dealloc[n];
+	else if (sample_mean && !nested && takes_size_first(e))
+		to = adopt_passing_alloc[n];
 	h->module_start = m->start;
 	/* The slots in any case: that spares their callers the jump at the start. */
 	if ((!e->by_slot || e->n_slots == 0) && !hook_start(e, m->bias, to, h, patches))
@@ -600,13 +588,14 @@ static uint32_t hook_group(const struct find_result *found, uint8_t group, const
 {
 	static struct patches patches; /* under adopt_lock */
 	uint32_t roles = 0;
+	bool nested = group_nested(found, group);
 
 	patches.n = 0;
 	for (uint32_t i = 0; i < found->n_entries; i++) {
 		const struct find_entry *e = &found->entries[i];
 		if (e->group != group)
 			continue;
-		if (!hook_entry(found, e, m, &patches)) {
+		if (!hook_entry(found, e, nested, m, &patches)) {
 			take_back(&patches);
 			free_hooks(m->start);
 			return 0;
@@ -739,8 +728,8 @@ void adopt_run(void)
 		bool hooked_already = false;
 		if (!m)
 			continue;
-		for (uint32_t i = 0; i < MAX_HOOKS; i++)
-			hooked_already = hooked_already || hooks[i].module_start == m->start;
+		for (uint32_t i = 0; i < ADOPT_MAX_HOOKS; i++)
+			hooked_already = hooked_already || adopt_hooks[i].module_start == m->start;
 		if (hooked_already) /* by the parent of this process */
 			tally.modules[m->index].flags |= HT_MODULE_ADOPTED;
 		else

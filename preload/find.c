@@ -94,18 +94,11 @@ static struct find_entry *add_entry(struct search *s, enum find_role role, enum 
 }
 
 /* When all entries are known. */
-static void find_nested(struct search *s)
+static void find_nested(const struct search *s)
 {
 	struct find_result *r = s->result;
-	for (uint32_t i = 0; i < r->n_entries; i++) {
-		struct callee callees[MAX_CALLEES];
-		size_t n = sites_callees(&s->sites, r->entries[i].function, callees);
-		for (size_t k = 0; k < n; k++)
-			for (uint32_t j = 0; j < r->n_entries; j++)
-				if (j != i && callees[k].function == r->entries[j].function &&
-					(callees[k].slot || !r->entries[j].by_slot))
-					r->entries[i].nested = true;
-	}
+	for (uint32_t i = 0; i < r->n_entries; i++)
+		r->entries[i].nested = reach_entry(s, r->entries[i].function);
 }
 
 static void add_group(struct search *s, const struct group *g)

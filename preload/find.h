@@ -87,8 +87,8 @@ struct find_entry {
 	uint8_t group; /* entries of one allocator; one may hand its pointers to another of its group only */
 	bool by_name;
 	bool by_slot; /* writing the slots catches every call from outside; else hook the function, or leas too */
-	bool nested; /* its own code calls another entry where that one is hooked: count the outermost only */
-	bool endbr; /* starts with endbr64 */
+	bool nested; /* it leads to a call of an entry that gives blocks out, where that is hooked: count the outermost only */
+	bool endbr;  /* starts with endbr64 */
 	/* Bytes of whole instructions at its start, 16 or more if it has them, that a hook may move elsewhere: no branches
 	 * among them, none into them. fixups of these are relative to the instruction pointer and need their
 	 * displacement corrected. 0: the entry cannot be hooked. */

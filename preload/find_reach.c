@@ -20,6 +20,28 @@ static bool system_maps(const char *name)
 	       elf_same(name, "munmap") || elf_same(name, "madvise");
 }
 
+/* Functions on the way, breadth first. */
+struct front {
+	uint64_t functions[800];
+	unsigned n, most;
+};
+
+static void set_out(struct front *f, uint64_t function, unsigned most)
+{
+	f->functions[0] = function;
+	f->n = 1;
+	f->most = most;
+}
+
+static void go_on(struct front *f, uint64_t next)
+{
+	unsigned k = 0;
+	while (k < f->n && f->functions[k] != next)
+		k++;
+	if (k == f->n && f->n < f->most)
+		f->functions[f->n++] = next;
+}
+
 /*
  * Breadth first over what it calls. Rust code far behind an allocator (a panic, a thread's end) may allocate through
  * libc; a wrapper of libc's gets there at once. `deep` believes libc's at any depth: for a module without the marks
@@ -27,21 +49,21 @@ static bool system_maps(const char *name)
  */
 enum source reach_source(const struct search *s, uint64_t function, uint64_t other, bool deep)
 {
-	enum { FRONT = 800, NEAR_LIBC = 2 };
-	uint64_t front[FRONT] = {function};
-	unsigned n = 1, level_end = 1, depth = 0;
+	enum { NEAR_LIBC = 2 };
+	struct front front;
+	set_out(&front, function, 800);
+	unsigned level_end = 1, depth = 0;
 	struct callee callees[MAX_CALLEES];
-	for (unsigned done = 0; done < n; done++) {
+	for (unsigned done = 0; done < front.n; done++) {
 		if (done == level_end) {
-			level_end = n;
+			level_end = front.n;
 			depth++;
 		}
-		size_t n_callees = sites_callees(&s->sites, front[done], callees);
+		size_t n_callees = sites_callees(&s->sites, front.functions[done], callees);
 		bool system = false;
 		for (size_t i = 0; i < n_callees; i++) {
 			uint64_t next = callees[i].function;
 			const char *import = callees[i].import;
-			unsigned k = 0;
 			if (!import && next) {
 				struct thunk t = sites_follow(&s->sites, next);
 				import = t.import;
@@ -55,10 +77,7 @@ enum source reach_source(const struct search *s, uint64_t function, uint64_t oth
 			}
 			if (other && next == other)
 				return SOURCE_OTHER;
-			while (k < n && front[k] != next)
-				k++;
-			if (k == n && n < FRONT)
-				front[n++] = next;
+			go_on(&front, next);
 		}
 		if (system)
 			return SOURCE_SYSTEM;
@@ -89,18 +108,16 @@ bool reach_claim(const struct search *s, uint64_t function, const struct claim *
 /* Within a few calls from one function, is another reached? *copies: is memory copied on the way? */
 bool reach_function(const struct search *s, uint64_t from, uint64_t to, bool *copies)
 {
-	enum { FRONT = 96 };
 	bool found = false;
 	*copies = false;
-	uint64_t front[FRONT] = {from};
-	unsigned n = 1, done = 0;
+	struct front front;
+	set_out(&front, from, 96);
 	struct callee callees[MAX_CALLEES];
-	for (; done < n; done++) {
-		size_t n_callees = sites_callees(&s->sites, front[done], callees);
+	for (unsigned done = 0; done < front.n; done++) {
+		size_t n_callees = sites_callees(&s->sites, front.functions[done], callees);
 		for (size_t i = 0; i < n_callees; i++) {
 			uint64_t next = callees[i].function;
 			const char *import = callees[i].import;
-			unsigned k = 0;
 			if (next && !import)
 				import = sites_follow(&s->sites, next).import;
 			if (import)
@@ -109,13 +126,38 @@ bool reach_function(const struct search *s, uint64_t from, uint64_t to, bool *co
 			found |= next == to;
 			if (found && *copies)
 				return true;
-			if (!next || next - (from - NEAR) > 2 * NEAR)
-				continue;
-			while (k < n && front[k] != next)
-				k++;
-			if (k == n && n < FRONT)
-				front[n++] = next;
+			if (next && next - (from - NEAR) <= 2 * NEAR)
+				go_on(&front, next);
 		}
 	}
 	return found;
+}
+
+/* Does this call get a block from one of the entries, by a way that will be hooked? */
+static bool calls_entry(const struct find_result *r, const struct callee *c)
+{
+	for (uint32_t i = 0; i < r->n_entries; i++)
+		if (c->function == r->entries[i].function && r->entries[i].role != FIND_DEALLOC &&
+			(c->slot || !r->entries[i].by_slot))
+			return true;
+	return false;
+}
+
+/* Does a function's code, or what it leads to nearby, do that? */
+bool reach_entry(const struct search *s, uint64_t function)
+{
+	struct front front;
+	set_out(&front, function, 400);
+	struct callee callees[MAX_CALLEES];
+	for (unsigned done = 0; done < front.n; done++) {
+		size_t n_callees = sites_callees(&s->sites, front.functions[done], callees);
+		for (size_t i = 0; i < n_callees; i++) {
+			uint64_t next = callees[i].function;
+			if (calls_entry(s->result, &callees[i]))
+				return true;
+			if (next && search_distance(next, function) <= NEAR)
+				go_on(&front, next);
+		}
+	}
+	return false;
 }

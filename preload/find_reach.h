@@ -15,5 +15,7 @@ bool reach_claim(const struct search *s, uint64_t function, const struct claim *
 	uint32_t self);
 /* Within a few calls from one function, is another reached? *copies: is memory copied on the way? */
 bool reach_function(const struct search *s, uint64_t from, uint64_t to, bool *copies);
+/* Does it lead to a call of an entry that gives blocks out, where that will be hooked? When all entries are known. */
+bool reach_entry(const struct search *s, uint64_t function);
 
 #endif

@@ -1,16 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The exported functions. Each calls the next definition in line, so an allocator that is preloaded behind us keeps
+ * The exported functions, or what passing.c has of them for us. Each calls the next definition in line, so an allocator that is preloaded behind us keeps
  * working, and records what happened. Order matters twice: a pointer leaves the ledger before the real free, for
  * afterwards it may already be somebody else's; and it enters after the real malloc.
  */
 #include <dlfcn.h>
 #include <errno.h>
-#include <link.h>
 #include <malloc.h>
 #include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -18,8 +15,9 @@
 
 #include "adopt.h"
 #include "bootstrap.h"
-#include "probes.h"
+#include "hooks.h"
 #include "marks.h"
+#include "probes.h"
 #include "record.h"
 #include "tallyfile.h"
 
@@ -29,42 +27,12 @@
 void free_sized(void *p, size_t bytes);
 void free_aligned_sized(void *p, size_t alignment, size_t bytes);
 
-/* Every function we stand in front of: result, name, parameters. */
-#define REAL_FUNCTIONS(X)                                                                          \
-	X(void *, malloc, (size_t))                                                                \
-	X(void, free, (void *))                                                                    \
-	X(void *, calloc, (size_t, size_t))                                                        \
-	X(void *, realloc, (void *, size_t))                                                       \
-	X(int, posix_memalign, (void **, size_t, size_t))                                          \
-	X(void *, aligned_alloc, (size_t, size_t))                                                 \
-	X(void *, memalign, (size_t, size_t))                                                      \
-	X(void *, valloc, (size_t))                                                                \
-	X(void *, pvalloc, (size_t))                                                               \
-	X(size_t, malloc_usable_size, (void *))                                                    \
-	X(void, free_sized, (void *, size_t))                                                      \
-	X(void, free_aligned_sized, (void *, size_t, size_t))                                      \
-	X(void *, mmap, (void *, size_t, int, int, int, off_t))                                    \
-	X(int, munmap, (void *, size_t))                                                           \
-	X(void *, mremap, (void *, size_t, size_t, int, ...))                                      \
-	X(int, madvise, (void *, size_t, int))                                                     \
-	X(int, brk, (void *))                                                                      \
-	X(void *, sbrk, (intptr_t))                                                                \
-	X(void *, dlopen, (const char *, int))                                                     \
-	X(void *, dlmopen, (Lmid_t, const char *, int))                                            \
-	X(int, dlclose, (void *))                                                                  \
-	X(int, access, (const char *, int))
-
-static struct {
-#define FIELD(result, name, parameters) result(*name) parameters;
-	REAL_FUNCTIONS(FIELD)
-#undef FIELD
-} real;
-
+struct hooks_real hooks_real;
 static bool resolved;
 
 static inline uint64_t usable(void *p)
 {
-	return real.malloc_usable_size ? real.malloc_usable_size(p) : 0;
+	return hooks_real.malloc_usable_size ? hooks_real.malloc_usable_size(p) : 0;
 }
 
 static COLD void resolve(void)
@@ -74,27 +42,32 @@ static COLD void resolve(void)
 	if (resolving)
 		return;
 	resolving = true;
-#define LOOK_UP(result, name, parameters) real.name = (result(*) parameters)dlsym(RTLD_NEXT, #name);
-	REAL_FUNCTIONS(LOOK_UP)
+#define LOOK_UP(result, name, parameters)                                                          \
+	hooks_real.name = (result(*) parameters)dlsym(RTLD_NEXT, #name);
+	HOOKS_REAL(LOOK_UP)
 #undef LOOK_UP
-	adopt_exclude((uintptr_t)real.malloc);
+	adopt_exclude((uintptr_t)hooks_real.malloc);
 	/* release: the table is whole for whoever sees the flag */
 	__atomic_store_n(&resolved, true, __ATOMIC_RELEASE);
 	/* tcmalloc's first malloc_usable_size allocates. Let it do so now, and not inside a recording. */
 	uint64_t before = record_mute();
-	void *p = real.malloc(1);
+	void *p = hooks_real.malloc(1);
 	usable(p);
-	real.free(p);
+	hooks_real.free(p);
 	record_unmute(before);
 }
 
-/* True when the real functions are known. */
 static inline bool ready(void)
 {
 	if (likely(__atomic_load_n(&resolved, __ATOMIC_ACQUIRE)))
 		return true;
 	resolve();
 	return resolved;
+}
+
+bool hooks_ready(void)
+{
+	return ready();
 }
 
 /* A call of the real function, timed now and then. */
@@ -126,32 +99,22 @@ static inline void *allocated(
 	return p;
 }
 
-EXPORT void *malloc(size_t bytes)
+void *hooks_malloc(size_t bytes)
 {
-	if (sample_passes(bytes)) {
-		void *p = real.malloc(bytes);
-		if (likely(p))
-			return record_passed(p);
-		return allocated(UNWIND_CALLER, p, bytes, 0, true);
-	}
 	if (unlikely(!ready()))
 		return bootstrap_alloc(bytes, 16);
-	return allocated(UNWIND_CALLER, TIMED(real.malloc(bytes)), bytes, 0, true);
+	return allocated(UNWIND_CALLER, TIMED(hooks_real.malloc(bytes)), bytes, 0, true);
 }
 
-EXPORT void free(void *p)
+void hooks_free(void *p)
 {
 	if (!p || unlikely(bootstrap_owns(p)))
 		return;
-	if (sample_unknown(p)) {
-		real.free(p);
-		return;
-	}
 	if (unlikely(!ready()))
 		return;
 	record_freeing(p);
 	uint64_t start = probes_start();
-	real.free(p);
+	hooks_real.free(p);
 	if (probes_timed(start)) {
 		probes_stop(start);
 		record_freed();
@@ -166,13 +129,13 @@ EXPORT void *calloc(size_t count, size_t bytes)
 		return __builtin_mul_overflow(count, bytes, &all) ? NULL : bootstrap_alloc(all, 16);
 	if (unlikely(__builtin_mul_overflow(count, bytes, &all)))
 		all = SIZE_MAX;
-	return allocated(UNWIND_CALLER, TIMED(real.calloc(count, bytes)), all, 0, false);
+	return allocated(UNWIND_CALLER, TIMED(hooks_real.calloc(count, bytes)), all, 0, false);
 }
 
 static COLD void *leave_bootstrap(const uintptr_t *caller, void *p, size_t bytes)
 {
 	size_t old = bootstrap_usable(p);
-	void *q = ready() ? real.malloc(bytes) : bootstrap_alloc(bytes, 16);
+	void *q = ready() ? hooks_real.malloc(bytes) : bootstrap_alloc(bytes, 16);
 
 	if (q)
 		memcpy(q, p, old < bytes ? old : bytes);
@@ -188,15 +151,16 @@ static inline void *reallocate(const uintptr_t *caller, void *p, size_t bytes)
 	if (unlikely(!ready()))
 		return bootstrap_alloc(bytes, 16);
 	if (!p)
-		return allocated(caller, TIMED(real.realloc(p, bytes)), bytes, 0, true);
+		return allocated(caller, TIMED(hooks_real.realloc(p, bytes)), bytes, 0, true);
 	if (sample_unknown(p) && sample_passes(bytes)) {
-		void *moved = real.realloc(p, bytes);
-		if (likely(moved || bytes == 0))
-			return record_passed(moved);
-		return allocated(caller, moved, bytes, 0, false);
+		record_passed();
+		void *moved = hooks_real.realloc(p, bytes);
+		if (unlikely(!moved && bytes > 0))
+			record_failed(bytes);
+		return moved;
 	}
 	record_realloc_begin(&r, p);
-	void *q = TIMED(real.realloc(p, bytes));
+	void *q = TIMED(hooks_real.realloc(p, bytes));
 	if (!q && bytes == 0)
 		record_realloc_freed(&r);
 	else
@@ -229,7 +193,7 @@ EXPORT int posix_memalign(void **out, size_t alignment, size_t bytes)
 		*out = bootstrap_alloc(bytes, alignment);
 		return *out ? 0 : ENOMEM;
 	}
-	int r = real.posix_memalign(out, alignment, bytes);
+	int r = hooks_real.posix_memalign(out, alignment, bytes);
 	if (likely(r == 0))
 		allocated(UNWIND_CALLER, *out, bytes, record_align_code(alignment), true);
 	else if (r == ENOMEM)
@@ -242,28 +206,28 @@ EXPORT void *aligned_alloc(size_t alignment, size_t bytes)
 	if (unlikely(!ready()))
 		return bootstrap_alloc(bytes, alignment);
 	return allocated(
-		UNWIND_CALLER, real.aligned_alloc(alignment, bytes), bytes, record_align_code(alignment), true);
+		UNWIND_CALLER, hooks_real.aligned_alloc(alignment, bytes), bytes, record_align_code(alignment), true);
 }
 
 EXPORT void *memalign(size_t alignment, size_t bytes)
 {
 	if (unlikely(!ready()))
 		return bootstrap_alloc(bytes, alignment);
-	return allocated(UNWIND_CALLER, real.memalign(alignment, bytes), bytes, record_align_code(alignment), true);
+	return allocated(UNWIND_CALLER, hooks_real.memalign(alignment, bytes), bytes, record_align_code(alignment), true);
 }
 
 EXPORT void *valloc(size_t bytes)
 {
 	if (unlikely(!ready()))
 		return bootstrap_alloc(bytes, SYS_PAGE_BYTES);
-	return allocated(UNWIND_CALLER, real.valloc(bytes), bytes, record_align_code(SYS_PAGE_BYTES), true);
+	return allocated(UNWIND_CALLER, hooks_real.valloc(bytes), bytes, record_align_code(SYS_PAGE_BYTES), true);
 }
 
 EXPORT void *pvalloc(size_t bytes)
 {
 	if (unlikely(!ready()))
 		return bootstrap_alloc(bytes, SYS_PAGE_BYTES);
-	return allocated(UNWIND_CALLER, real.pvalloc(bytes), bytes, record_align_code(SYS_PAGE_BYTES), true);
+	return allocated(UNWIND_CALLER, hooks_real.pvalloc(bytes), bytes, record_align_code(SYS_PAGE_BYTES), true);
 }
 
 EXPORT size_t malloc_usable_size(void *p)
@@ -279,10 +243,10 @@ EXPORT void free_sized(void *p, size_t bytes)
 	if (!p || bootstrap_owns(p) || !ready())
 		return;
 	record_freeing(p);
-	if (real.free_sized)
-		real.free_sized(p, bytes);
+	if (hooks_real.free_sized)
+		hooks_real.free_sized(p, bytes);
 	else
-		real.free(p);
+		hooks_real.free(p);
 }
 
 EXPORT void free_aligned_sized(void *p, size_t alignment, size_t bytes)
@@ -290,10 +254,10 @@ EXPORT void free_aligned_sized(void *p, size_t alignment, size_t bytes)
 	if (!p || bootstrap_owns(p) || !ready())
 		return;
 	record_freeing(p);
-	if (real.free_aligned_sized)
-		real.free_aligned_sized(p, alignment, bytes);
+	if (hooks_real.free_aligned_sized)
+		hooks_real.free_aligned_sized(p, alignment, bytes);
 	else
-		real.free(p);
+		hooks_real.free(p);
 }
 
 /*
@@ -336,7 +300,7 @@ static COLD void *next_operator(const char *name, void *caller, bool *own)
 	*own = false;
 	if (!f && _dl_find_object(caller, &there) == 0)
 		return dlsym(there.dlfo_link_map, name);
-	if (f && _dl_find_object(f, &there) == 0 && _dl_find_object((void *)real.malloc, &here) == 0)
+	if (f && _dl_find_object(f, &there) == 0 && _dl_find_object((void *)hooks_real.malloc, &here) == 0)
 		*own = there.dlfo_link_map == here.dlfo_link_map;
 	return f;
 }
@@ -398,11 +362,11 @@ DELETE_FUNCTIONS(DEFINE_DELETE)
 
 EXPORT void *mmap(void *start, size_t bytes, int prot, int flags, int fd, off_t offset)
 {
-	if (unlikely(!ready() || !real.mmap)) {
+	if (unlikely(!ready() || !hooks_real.mmap)) {
 		errno = ENOMEM;
 		return MAP_FAILED;
 	}
-	void *p = real.mmap(start, bytes, prot, flags, fd, offset);
+	void *p = hooks_real.mmap(start, bytes, prot, flags, fd, offset);
 	if (p != MAP_FAILED)
 		record_map((uintptr_t)__builtin_return_address(0), bytes, 0);
 	return p;
@@ -413,11 +377,11 @@ EXPORT void *mmap64(void *start, size_t bytes, int prot, int flags, int fd, off6
 
 EXPORT int munmap(void *start, size_t bytes)
 {
-	if (unlikely(!ready() || !real.munmap)) {
+	if (unlikely(!ready() || !hooks_real.munmap)) {
 		errno = EINVAL;
 		return -1;
 	}
-	int r = real.munmap(start, bytes);
+	int r = hooks_real.munmap(start, bytes);
 	if (r == 0)
 		record_map((uintptr_t)__builtin_return_address(0), 0, bytes);
 	return r;
@@ -433,11 +397,11 @@ EXPORT void *mremap(void *start, size_t old_bytes, size_t bytes, int flags, ...)
 		wanted = va_arg(ap, void *);
 		va_end(ap);
 	}
-	if (unlikely(!ready() || !real.mremap)) {
+	if (unlikely(!ready() || !hooks_real.mremap)) {
 		errno = ENOMEM;
 		return MAP_FAILED;
 	}
-	void *p = real.mremap(start, old_bytes, bytes, flags, wanted);
+	void *p = hooks_real.mremap(start, old_bytes, bytes, flags, wanted);
 	if (p != MAP_FAILED)
 		record_map((uintptr_t)__builtin_return_address(0), bytes, old_bytes);
 	return p;
@@ -445,11 +409,11 @@ EXPORT void *mremap(void *start, size_t old_bytes, size_t bytes, int flags, ...)
 
 EXPORT int madvise(void *start, size_t bytes, int advice)
 {
-	if (unlikely(!ready() || !real.madvise)) {
+	if (unlikely(!ready() || !hooks_real.madvise)) {
 		errno = EINVAL;
 		return -1;
 	}
-	int r = real.madvise(start, bytes, advice);
+	int r = hooks_real.madvise(start, bytes, advice);
 	if (r == 0 && (advice == MADV_DONTNEED || advice == MADV_FREE))
 		record_madvise(bytes);
 	return r;
@@ -457,12 +421,12 @@ EXPORT int madvise(void *start, size_t bytes, int advice)
 
 EXPORT int brk(void *end)
 {
-	if (unlikely(!ready() || !real.brk || !real.sbrk)) {
+	if (unlikely(!ready() || !hooks_real.brk || !hooks_real.sbrk)) {
 		errno = ENOMEM;
 		return -1;
 	}
-	char *before = real.sbrk(0);
-	int r = real.brk(end);
+	char *before = hooks_real.sbrk(0);
+	int r = hooks_real.brk(end);
 	if (r == 0 && (char *)end > before)
 		record_map((uintptr_t)__builtin_return_address(0), (uint64_t)((char *)end - before), 0);
 	else if (r == 0)
@@ -472,44 +436,36 @@ EXPORT int brk(void *end)
 
 EXPORT void *sbrk(intptr_t change)
 {
-	if (unlikely(!ready() || !real.sbrk)) {
+	if (unlikely(!ready() || !hooks_real.sbrk)) {
 		errno = ENOMEM;
 		return (void *)-1;
 	}
-	void *p = real.sbrk(change);
+	void *p = hooks_real.sbrk(change);
 	if (p != (void *)-1 && change)
 		record_map((uintptr_t)__builtin_return_address(0), change > 0 ? (uint64_t)change : 0,
 			change < 0 ? (uint64_t)-change : 0);
 	return p;
 }
 
-/*
- * dlopen looks at its caller: for $ORIGIN, and for where that one's run path says a bare name is to be searched. Such
- * calls are handed on by a jump, so that the caller stays who it is; what they load is noticed by the first of its
- * addresses that turns up. A plain path, which is what Node passes for an add-on, means the same from here.
- */
-EXPORT void *dlopen(const char *file, int mode)
+/* What is loaded by a plain path; passing.c has the others. */
+void *hooks_dlopen(const char *file, int mode)
 {
-	if (unlikely(!ready() || !real.dlopen))
+	if (unlikely(!ready() || !hooks_real.dlopen))
 		return NULL;
-	if (!file || !strchr(file, '/') || strchr(file, '$'))
-		return real.dlopen(file, mode); /* compiled to a jump: tests/victims has the proof */
-	void *handle = real.dlopen(file, mode);
+	void *handle = hooks_real.dlopen(file, mode);
 	if (handle)
 		record_modules_added();
 	return handle;
 }
 
 /* What the namespace has is not on the list that the loader gives of ours, so it is looked at by itself. */
-EXPORT void *dlmopen(Lmid_t where, const char *file, int mode)
+void *hooks_dlmopen(Lmid_t where, const char *file, int mode)
 {
 	struct link_map *loaded;
 
-	if (unlikely(!ready() || !real.dlmopen))
+	if (unlikely(!ready() || !hooks_real.dlmopen))
 		return NULL;
-	if (!file || !strchr(file, '/') || strchr(file, '$'))
-		return real.dlmopen(where, file, mode); /* a jump, as above */
-	void *handle = real.dlmopen(where, file, mode);
+	void *handle = hooks_real.dlmopen(where, file, mode);
 	if (handle && dlinfo(handle, RTLD_DI_LINKMAP, &loaded) == 0)
 		record_namespace_added(loaded);
 	return handle;
@@ -517,9 +473,9 @@ EXPORT void *dlmopen(Lmid_t where, const char *file, int mode)
 
 EXPORT int dlclose(void *handle)
 {
-	if (unlikely(!ready() || !real.dlclose))
+	if (unlikely(!ready() || !hooks_real.dlclose))
 		return -1;
-	int r = real.dlclose(handle);
+	int r = hooks_real.dlclose(handle);
 	record_modules_changed();
 	return r;
 }
@@ -527,11 +483,11 @@ EXPORT int dlclose(void *handle)
 /* Where marks come in. Only these answers say that the kernel could read the path. */
 EXPORT int access(const char *path, int mode)
 {
-	if (unlikely(!ready() || !real.access)) {
+	if (unlikely(!ready() || !hooks_real.access)) {
 		errno = ENOSYS;
 		return -1;
 	}
-	int r = real.access(path, mode);
+	int r = hooks_real.access(path, mode);
 	if (r == 0 || errno == ENOENT || errno == ENOTDIR)
 		marks_path(path);
 	return r;

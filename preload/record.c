@@ -644,14 +644,20 @@ void record_map(uintptr_t caller, uint64_t mapped_bytes, uint64_t unmapped_bytes
 		__atomic_fetch_add(&h->unmap_calls, 1, __ATOMIC_RELAXED);
 		__atomic_fetch_add(&h->unmap_bytes, unmapped_bytes, __ATOMIC_RELAXED);
 	}
-	/* The module takes a look-up, and a handler must not wait for the thread it interrupted. */
-	if (record_self.open == RECORD_CLOSED || record_self.open == RECORD_MUTED)
+	/* The module takes a look-up, and a handler must not wait for the thread it interrupted in a recording. */
+	uint64_t before = record_self.open;
+	if (before == RECORD_CLOSED)
 		return;
+	/* An adopted allocator maps while the call of it is recorded as one: that is no event of its own, but seen. */
+	if (before == RECORD_MUTED)
+		record_unmute(RECORD_FRESH);
 	struct thread *t = record_enter();
 	if (t) {
 		modules_count_map(caller, mapped_bytes, unmapped_bytes);
 		record_leave(t);
 	}
+	if (before == RECORD_MUTED)
+		record_mute();
 }
 
 void record_madvise(uint64_t bytes)

@@ -70,19 +70,19 @@ static inline void record_leave(struct thread *t)
 		record_leave_slow();
 }
 
-/* An allocation that sampling passes over came to p. */
-static inline void *record_passed(void *p)
+/* An allocation is passed over by sampling. */
+static inline void record_passed(void)
 {
 	record_self.last_alloc = NULL;
-	return p;
 }
 
 /* The same for an allocation that came to p, or failed: with sampling, most that did not fail are passed over. */
 static inline struct thread *record_enter_alloc(const void *p, uint64_t bytes)
 {
-	if (likely(p) && sample_skips(bytes) && record_passed((void *)p))
-		return NULL;
-	return record_enter();
+	if (unlikely(!p) || !sample_skips(bytes))
+		return record_enter();
+	record_passed();
+	return NULL;
 }
 
 /* While muted, the thread's events belong to a call that is recorded as one, or to the shim. */

@@ -35,7 +35,7 @@ bool sample_renew(uint64_t bytes);
 /* By page: blocks that are freed one after another often lie near each other, and so do their places then. */
 static inline uint32_t sample_place(const void *p)
 {
-	return (uint32_t)(((uintptr_t)p >> 12) * 0x9e3779b97f4a7c15u >> (64 - SAMPLE_FILTER_BITS));
+	return (uint32_t)((uintptr_t)p >> 12) & ((1u << SAMPLE_FILTER_BITS) - 1);
 }
 
 /*
@@ -61,13 +61,17 @@ static inline bool sample_skips(uint64_t bytes)
 	return likely(sample_left > 0) || sample_renew(bytes);
 }
 
-/* True for a pointer that was not recorded; false for those that were, and some others. */
-static inline bool sample_unknown(const void *p)
+/* With sampling: true for a pointer that was not recorded; false for those that were, and some others. */
+static inline bool sample_filtered(const void *p)
 {
 	uint32_t place = sample_place(p);
 
-	return unlikely(sample_mean) &&
-	       !(__atomic_load_n(&sample_filter[place / 64], __ATOMIC_RELAXED) >> place % 64 & 1);
+	return !(__atomic_load_n(&sample_filter[place / 64], __ATOMIC_RELAXED) >> place % 64 & 1);
+}
+
+static inline bool sample_unknown(const void *p)
+{
+	return unlikely(sample_mean) && sample_filtered(p);
 }
 
 void sample_enter(const void *p);

@@ -97,6 +97,45 @@ test_mimalloc_scan() {
 	done
 }
 
+# Estimates within six standard deviations of the program's own counts. An allocation of s bytes adds less than R / 16
+# to the variance of the count and sR to that of the bytes, and as much by the rounding of its weight. Entries that
+# call each other, and of which each took its samples, would give half as much again, or more.
+estimated() {
+	local HEAPTALLY_SAMPLE=128 seen
+	export HEAPTALLY_SAMPLE
+	host "$1"
+	seen=$(dump --adopted out/heaptally.host*.tally)
+	awk -v r=$HEAPTALLY_SAMPLE -v got_n="$(value allocs <<<"$seen")" -v got="$(value alloc_bytes <<<"$seen")" \
+		-v n=$(($(own allocs) + $(own zeroed) + $(own reallocs))) -v bytes="$(own bytes)" '
+		function near(name, got, want, unit) {
+			d = sqrt(2 * r * want * unit)
+			printf "%d %s, %d in truth, deviation %d; ", got, name, want, d
+			return want > 12 * d && got > want - 6 * d && got < want + 6 * d
+		}
+		BEGIN { exit !(near("allocations", got_n, n, 1 / 16) + near("bytes", got, bytes, 1) == 2) }' >&2 ||
+		fail "the estimate is too far off"
+	is "$seen" live_count 0
+	is "$seen" live_bytes 0
+	is "$seen" header.lost_frees 0
+	is "$seen" header.dropped 0
+}
+for module in toy-c-slot jemalloc-{c,rust}-{slot,direct} mimalloc-{c,rust}-{slot,direct}; do
+	test=estimated
+	[[ $module != mimalloc-* ]] || test="needs_mimalloc; $test"
+	eval "test_sampled_${module//-/_}() { $test $bin/adopt/$module-frames.so; }"
+done
+
+# What an adopted allocator maps, it maps inside of calls that are recorded: it is its module's all the same.
+test_maps() {
+	local name=toy-c-slot-frames.so
+	host "$bin/adopt/$name"
+	"$heaptally" report --json out/heaptally.host.*.tally >report.json || fail "no report"
+	local mapped live
+	mapped=$(jq ".coverage[] | select(.module == \"$name\") | .map_bytes" report.json)
+	live=$(dump --adopted out/heaptally.host.*.tally | value peak_bytes)
+	[ "${mapped:-0}" -ge "$live" ] || fail "it mapped ${mapped:-nothing}, and had $live in use"
+}
+
 # In a library that the program was linked with, from its first allocation on.
 test_needed_library() { exact needed; }
 

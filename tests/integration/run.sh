@@ -408,6 +408,8 @@ test_dlopen() {
 	[ "$(section ledger notes | value same_address)" -gt 0 ] || skip "the loader never used the address again"
 	compare ledger "$(tally_of dlopen)"
 }
+# The loader must see the host as the caller, or it searches along another's run path.
+test_run_path() { simple run_path module_one.so; }
 deep() {
 	ulimit -s unlimited
 	simple deep "$1"
