@@ -33,13 +33,24 @@ static void set_out(struct front *f, uint64_t function, unsigned most)
 	f->most = most;
 }
 
-static void go_on(struct front *f, uint64_t next)
+/* False: there is no more room. */
+static bool go_on(struct front *f, uint64_t next)
 {
 	unsigned k = 0;
 	while (k < f->n && f->functions[k] != next)
 		k++;
-	if (k == f->n && f->n < f->most)
-		f->functions[f->n++] = next;
+	if (k == f->most)
+		return false;
+	f->functions[k] = next;
+	if (k == f->n)
+		f->n++;
+	return true;
+}
+
+/* The same, but not to what lies far from where it set out, or is not here. */
+static bool go_on_near(struct front *f, uint64_t next)
+{
+	return !next || search_distance(next, f->functions[0]) > NEAR || go_on(f, next);
 }
 
 /*
@@ -126,8 +137,7 @@ bool reach_function(const struct search *s, uint64_t from, uint64_t to, bool *co
 			found |= next == to;
 			if (found && *copies)
 				return true;
-			if (next && next - (from - NEAR) <= 2 * NEAR)
-				go_on(&front, next);
+			go_on_near(&front, next);
 		}
 	}
 	return found;
@@ -152,11 +162,10 @@ bool reach_entry(const struct search *s, uint64_t function)
 	for (unsigned done = 0; done < front.n; done++) {
 		size_t n_callees = sites_callees(&s->sites, front.functions[done], callees);
 		for (size_t i = 0; i < n_callees; i++) {
-			uint64_t next = callees[i].function;
-			if (calls_entry(s->result, &callees[i]))
+			/* what was not looked at may do it */
+			if (calls_entry(s->result, &callees[i]) ||
+				!go_on_near(&front, callees[i].function))
 				return true;
-			if (next && search_distance(next, function) <= NEAR)
-				go_on(&front, next);
 		}
 	}
 	return false;

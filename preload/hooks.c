@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The exported functions, or what passing.c has of them for us. Each calls the next definition in line, so an allocator that is preloaded behind us keeps
- * working, and records what happened. Order matters twice: a pointer leaves the ledger before the real free, for
- * afterwards it may already be somebody else's; and it enters after the real malloc.
+ * The exported functions, or what passing.c has of them for us. Each calls the next definition in line, so an allocator
+ * that is preloaded behind us keeps working, and records what happened. Order matters twice: a pointer leaves the ledger
+ * before the real free, for afterwards it may already be somebody else's; and it enters after the real malloc.
  */
 #include <dlfcn.h>
 #include <errno.h>
