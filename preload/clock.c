@@ -16,7 +16,7 @@
 #define ROW_SAMPLES     4 /* and where samples are taken, what so many stand for */
 /* Between two looks at what the kernel counts, in /proc too, and at names, which take 30 us: about 10 ms, and later more. */
 #define SLOW_TICKS (1u << 25)
-#define SLOW_SHARE 64u /* of the time so far */
+#define SLOW_SHARE 32u /* of the time so far */
 #define ROW_MASK   0xffffffu
 
 /* Every event reads this: in no cache line with what is written. */

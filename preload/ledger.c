@@ -414,10 +414,11 @@ static inline bool take_recent(struct ledger_own *own, uintptr_t pointer, struct
 
 void ledger_expect(struct ledger_own *own, uintptr_t pointer)
 {
-	uintptr_t goes = sparse ? pointer : recent_pointer(recent_of(own, pointer));
+	uintptr_t goes = recent_pointer(recent_of(own, pointer));
 	const uint32_t *place = word_of(goes, false);
 
-	if (place)
+	/* Where the tables are sparse the word's page may be new: to read it before it is written costs two faults. */
+	if (place && !sparse)
 		prefetch(place, key_of(goes));
 }
 

@@ -439,10 +439,7 @@ void sys_memory(struct sys_memory *out)
 
 uint64_t sys_thread_cpu_ns(void)
 {
-	struct timespec t = {0, 0};
-
-	call(SYS_clock_gettime, CLOCK_THREAD_CPUTIME_ID, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+	return clock_ns(CLOCK_THREAD_CPUTIME_ID);
 }
 
 bool sys_trylock(struct sys_lock *lock)
