@@ -26,7 +26,7 @@ ANALYZER_OBJECTS = $(patsubst %.c,$(BUILD)/%.o,$(filter-out analyzer/main.c,\
 ANALYZER_OBJECTS += $(BUILD)/analyzer/config.o
 # The finder of static allocators is pure: `heaptally scan` asks it what the shim would.
 ANALYZER_OBJECTS += $(patsubst %.c,$(BUILD)/%.o,$(wildcard preload/find*.c))
-UNIT_OBJECTS = $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/unit/*.c))
+UNIT_OBJECTS = $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/unit/*.c) $(addprefix preload/,adopt_code.c sample.c sys.c))
 
 V = 0
 Q_0 = @
@@ -48,7 +48,7 @@ $(BUILD)/unit: $(ANALYZER_OBJECTS) $(UNIT_OBJECTS)
 	$(Q)$(CC) -o $@ $^ $(ANALYZER_LIBS) -lcriterion
 
 # But for those that pass a call on: theirs must be gone.
-$(BUILD)/preload/passing.o $(BUILD)/preload/adopt_passing.o: SHIM_CFLAGS += -foptimize-sibling-calls
+$(BUILD)/preload/passing.o: SHIM_CFLAGS += -foptimize-sibling-calls
 $(BUILD)/preload/%.o: preload/%.c
 	$(say) CC $<
 	$(Q)mkdir -p $(@D)

@@ -10,21 +10,32 @@
 #include <sys/mman.h>
 
 #include "adopt_cache.h"
-#include "adopt_passing.h"
+#include "adopt_code.h"
 #include "find.h"
-#include "find_code.h"
 #include "find_elf.h"
 #include "modules.h"
 #include "probes.h"
 #include "record.h"
 #include "tallyfile.h"
 
+#define MAX_HOOKS        64u
 #define MAX_WAITING      32u
 #define PROOF_MS         500u
 #define PROOF_BLOCKS     64u
-#define TRAMPOLINE_BYTES 96u /* jump to the hook 14, moved instructions 64 at most, jump back 14 */
+#define MOVED_BYTES      128u /* instructions, 64 bytes at most, and the jump back */
+#define TRAMPOLINE_BYTES (MOVED_BYTES + ADOPT_PASSING_BYTES)
 
-struct adopt_hook adopt_hooks[ADOPT_MAX_HOOKS];
+typedef uintptr_t entry_function(uintptr_t, uintptr_t, uintptr_t, uintptr_t);
+
+/* One hooked entry point. */
+struct hook {
+	entry_function *real; /* the function, or its moved beginning */
+	enum find_role role;
+	enum find_shape shape;
+	uintptr_t module_start; /* 0: free */
+};
+
+static struct hook hooks[MAX_HOOKS];
 static struct sys_lock adopt_lock;
 static struct {
 	uintptr_t start;
@@ -73,8 +84,8 @@ static inline struct request read_request(
 }
 
 /* Entry points call each other: what happens inside a call belongs to it. start: NULL where none is to be timed. */
-static inline uintptr_t call_muted(const struct adopt_hook *h, uintptr_t a, uintptr_t b,
-	uintptr_t c, uintptr_t d, uint64_t *start)
+static inline uintptr_t call_muted(
+	const struct hook *h, uintptr_t a, uintptr_t b, uintptr_t c, uintptr_t d, uint64_t *start)
 {
 	uint64_t before = record_mute();
 
@@ -87,18 +98,7 @@ static inline uintptr_t call_muted(const struct adopt_hook *h, uintptr_t a, uint
 	return result;
 }
 
-/* What sampling passes over, where adopt_passing.c cannot do it. */
-static inline uintptr_t pass(const struct adopt_hook *h, uint64_t bytes, uintptr_t a, uintptr_t b,
-	uintptr_t c, uintptr_t d)
-{
-	record_passed();
-	uintptr_t result = call_muted(h, a, b, c, d, NULL);
-	if (unlikely(!result))
-		record_failed(bytes);
-	return result;
-}
-
-static uintptr_t hooked_alloc(const struct adopt_hook *h, const uintptr_t *caller, uintptr_t a,
+static uintptr_t hooked_alloc(const struct hook *h, const uintptr_t *caller, uintptr_t a,
 	uintptr_t b, uintptr_t c, uintptr_t d)
 {
 	uint64_t start;
@@ -106,8 +106,8 @@ static uintptr_t hooked_alloc(const struct adopt_hook *h, const uintptr_t *calle
 	if (record_self.open == RECORD_MUTED)
 		return h->real(a, b, c, d);
 	struct request q = read_request(h->shape, a, b, c, d);
-	if (sample_passes(q.bytes))
-		return pass(h, q.bytes, a, b, c, d);
+	if (sample_passes(q.bytes)) /* and the trampoline could not do it */
+		return call_muted(h, a, b, c, d, NULL);
 	uintptr_t result = call_muted(h, a, b, c, d, &start);
 	struct thread *t = record_enter_alloc((void *)result, q.bytes);
 	if (t) {
@@ -123,7 +123,7 @@ static uintptr_t hooked_alloc(const struct adopt_hook *h, const uintptr_t *calle
 	return result;
 }
 
-static uintptr_t hooked_realloc(const struct adopt_hook *h, const uintptr_t *caller, uintptr_t a,
+static uintptr_t hooked_realloc(const struct hook *h, const uintptr_t *caller, uintptr_t a,
 	uintptr_t b, uintptr_t c, uintptr_t d)
 {
 	struct request q = read_request(h->shape, a, b, c, d);
@@ -135,7 +135,7 @@ static uintptr_t hooked_realloc(const struct adopt_hook *h, const uintptr_t *cal
 	if (record_self.open == RECORD_MUTED)
 		return h->real(a, b, c, d);
 	if (sample_unknown((void *)q.p) && sample_passes(q.bytes))
-		return pass(h, q.bytes, a, b, c, d);
+		return call_muted(h, a, b, c, d, NULL);
 	record_realloc_begin(&r, (void *)q.p);
 	uintptr_t result = call_muted(h, a, b, c, d, &start);
 	record_realloc_end(&r, caller, (void *)result, q.bytes, q.bytes, record_align_code(q.align),
@@ -145,7 +145,7 @@ static uintptr_t hooked_realloc(const struct adopt_hook *h, const uintptr_t *cal
 }
 
 static uintptr_t hooked_dealloc(
-	const struct adopt_hook *h, uintptr_t a, uintptr_t b, uintptr_t c, uintptr_t d)
+	const struct hook *h, uintptr_t a, uintptr_t b, uintptr_t c, uintptr_t d)
 {
 	uint64_t start;
 
@@ -159,24 +159,33 @@ static uintptr_t hooked_dealloc(
 	return result;
 }
 
+#define EACH_HOOK(X)                                                                               \
+	X(0)                                                                                       \
+	X(1)                                                                                       \
+	X(2)                                                                                       \
+	X(3)                                                                                       \
+	X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15) X(16) X(17) X(18) X(19)  \
+		X(20) X(21) X(22) X(23) X(24) X(25) X(26) X(27) X(28) X(29) X(30) X(31) X(32)      \
+			X(33) X(34) X(35) X(36) X(37) X(38) X(39) X(40) X(41) X(42) X(43) X(44)    \
+				X(45) X(46) X(47) X(48) X(49) X(50) X(51) X(52) X(53) X(54) X(55)  \
+					X(56) X(57) X(58) X(59) X(60) X(61) X(62) X(63)
 #define DEFINE_HOOK(n)                                                                             \
 	static uintptr_t alloc_##n(uintptr_t a, uintptr_t b, uintptr_t c, uintptr_t d)             \
 	{                                                                                          \
-		return hooked_alloc(&adopt_hooks[n], UNWIND_CALLER, a, b, c, d);                   \
+		return hooked_alloc(&hooks[n], UNWIND_CALLER, a, b, c, d);                         \
 	}                                                                                          \
 	static uintptr_t realloc_##n(uintptr_t a, uintptr_t b, uintptr_t c, uintptr_t d)           \
 	{                                                                                          \
-		return hooked_realloc(&adopt_hooks[n], UNWIND_CALLER, a, b, c, d);                 \
+		return hooked_realloc(&hooks[n], UNWIND_CALLER, a, b, c, d);                       \
 	}                                                                                          \
 	static uintptr_t dealloc_##n(uintptr_t a, uintptr_t b, uintptr_t c, uintptr_t d)           \
 	{                                                                                          \
-		return hooked_dealloc(&adopt_hooks[n], a, b, c, d);                                \
+		return hooked_dealloc(&hooks[n], a, b, c, d);                                      \
 	}
-ADOPT_EACH_HOOK(DEFINE_HOOK)
-/* Hook functions by role; those of adopt_hooks[n]. */
+EACH_HOOK(DEFINE_HOOK)
+/* Hook functions by role; those of hooks[n]. */
 #define NAME_HOOK(n) {alloc_##n, alloc_##n, realloc_##n, dealloc_##n},
-static adopt_function *const hook_functions[ADOPT_MAX_HOOKS][FIND_ROLES] = {
-	ADOPT_EACH_HOOK(NAME_HOOK)};
+static entry_function *const hook_functions[MAX_HOOKS][FIND_ROLES] = {EACH_HOOK(NAME_HOOK)};
 
 /* The proof. It runs in the child; `proven` is shared with the parent. */
 
@@ -188,7 +197,7 @@ static uintptr_t align_flags(size_t align, size_t bytes)
 
 static uintptr_t call_alloc(const struct find_entry *e, uintptr_t bias, size_t bytes, size_t align)
 {
-	adopt_function *f = (adopt_function *)(bias + e->function);
+	entry_function *f = (entry_function *)(bias + e->function);
 
 	switch (e->shape) {
 	case FIND_SIZE:
@@ -211,7 +220,7 @@ static uintptr_t call_alloc(const struct find_entry *e, uintptr_t bias, size_t b
 static uintptr_t call_realloc(const struct find_entry *e, uintptr_t bias, uintptr_t p, size_t old,
 	size_t bytes, size_t align)
 {
-	adopt_function *f = (adopt_function *)(bias + e->function);
+	entry_function *f = (entry_function *)(bias + e->function);
 
 	/* What an entry does not take is set to what would show if it did. */
 	switch (e->shape) {
@@ -231,7 +240,7 @@ static uintptr_t call_realloc(const struct find_entry *e, uintptr_t bias, uintpt
 static void call_dealloc(
 	const struct find_entry *e, uintptr_t bias, uintptr_t p, size_t bytes, size_t align)
 {
-	adopt_function *f = (adopt_function *)(bias + e->function);
+	entry_function *f = (entry_function *)(bias + e->function);
 
 	f(p, bytes, e->shape == FIND_PTR_SIZE_FLAGS ? align_flags(align, bytes) : align, 0);
 }
@@ -381,16 +390,16 @@ static uint32_t prove(const struct find_result *found, uintptr_t bias)
 
 static void free_hooks(uintptr_t module_start)
 {
-	for (uint32_t i = 0; i < ADOPT_MAX_HOOKS; i++)
-		if (adopt_hooks[i].module_start == module_start)
-			adopt_hooks[i].module_start = 0;
+	for (uint32_t i = 0; i < MAX_HOOKS; i++)
+		if (hooks[i].module_start == module_start)
+			hooks[i].module_start = 0;
 }
 
-static struct adopt_hook *free_hook(void)
+static struct hook *free_hook(void)
 {
-	for (uint32_t i = 0; i < ADOPT_MAX_HOOKS; i++)
-		if (adopt_hooks[i].module_start == 0)
-			return &adopt_hooks[i];
+	for (uint32_t i = 0; i < MAX_HOOKS; i++)
+		if (hooks[i].module_start == 0)
+			return &hooks[i];
 	return NULL;
 }
 
@@ -431,58 +440,6 @@ static void take_back(struct patches *patches)
 	}
 }
 
-enum { NEAR_JUMP_BYTES = 5 };
-
-/* jmp rel32, for a place that is `distance` before its target. False: it does not reach. */
-static bool put_near_jump(uint8_t *at, int64_t distance)
-{
-	int64_t from_end = distance - NEAR_JUMP_BYTES;
-	int32_t displacement = (int32_t)from_end;
-
-	if (displacement != from_end)
-		return false;
-	*at = 0xe9;
-	memcpy(at + 1, &displacement, sizeof(displacement));
-	return true;
-}
-
-static uint8_t *put_jump(uint8_t *at, uintptr_t target)
-{
-	static const uint8_t jump[6] = {0xff, 0x25, 0, 0, 0, 0}; /* jmp *0(%rip) */
-
-	/* Where it reaches: there is nothing to be predicted. */
-	if (put_near_jump(at, (int64_t)target - (int64_t)(uintptr_t)at))
-		return at + NEAR_JUMP_BYTES;
-	memcpy(at, jump, sizeof(jump));
-	memcpy(at + sizeof(jump), &target, sizeof(target));
-	return at + sizeof(jump) + sizeof(target);
-}
-
-/* Copies whole instructions to another place, with their distances corrected. Bytes copied, 0 when one does not go. */
-static size_t move_instructions(uint8_t *to, const uint8_t *from, size_t least, size_t most)
-{
-	size_t n = 0;
-
-	while (n < least) {
-		struct find_instruction i;
-		size_t length = find_decode(from + n, most - n, &i);
-		if (length == 0 || i.relative_branch)
-			return 0;
-		memcpy(to + n, from + n, length);
-		if (i.rip_relative) {
-			int32_t distance;
-			memcpy(&distance, from + n + i.displacement, 4);
-			int64_t corrected = (int64_t)distance + (from - to);
-			if (corrected != (int32_t)corrected)
-				return 0;
-			distance = (int32_t)corrected;
-			memcpy(to + n + i.displacement, &distance, 4);
-		}
-		n += length;
-	}
-	return n;
-}
-
 /*
  * Beside the module there may be no room: the allocator's first gigabyte on one side, the tally's tables on the other.
  * A jump reaches 2 GiB; what is left of that is for the distances in the moved instructions.
@@ -498,50 +455,59 @@ static uint8_t *map_trampoline(uintptr_t function)
 }
 
 /*
+ * Beside a function: its first instructions and a jump back to the rest, if its start is to be patched; then what callers are
+ * led to, the hook or what passes most calls by it.
+ */
+static uint8_t *make_trampoline(
+	const struct find_entry *e, struct hook *h, entry_function *to, bool at_start, bool passing)
+{
+	const uint8_t *function = (const uint8_t *)h->real;
+	uint8_t *near = map_trampoline((uintptr_t)function);
+
+	if (!near)
+		return NULL;
+	if (at_start) {
+		size_t moved = adopt_move(near, function, ADOPT_NEAR_JUMP_BYTES, e->movable);
+		if (moved == 0)
+			goto fail;
+		adopt_put_jump(near + moved, (uintptr_t)function + moved);
+		h->real = (entry_function *)near;
+	}
+	if (passing)
+		adopt_put_passing(
+			near + MOVED_BYTES, e->role, e->shape, (uintptr_t)h->real, (uintptr_t)to);
+	else
+		adopt_put_jump(near + MOVED_BYTES, (uintptr_t)to);
+	if (sys_protect((uintptr_t)near, TRAMPOLINE_BYTES, PROT_READ | PROT_EXEC) == 0)
+		return near;
+fail:
+	sys_unmap(near, SYS_PAGE_BYTES);
+	return NULL;
+}
+
+/*
  * Puts a jump at the start of a function. The five bytes are written by one aligned store of eight, so a thread calls
  * the old function or the new one; none is in the middle of those bytes as long as the module has only just mapped
  * its first memory.
  */
-static bool hook_start(const struct find_entry *e, uintptr_t bias, adopt_function *to,
-	struct adopt_hook *h, struct patches *patches)
+static bool patch_start(uintptr_t function, const uint8_t *to, struct patches *patches)
 {
-	uint8_t *function = (uint8_t *)(bias + e->function), *near, *end;
-	uint64_t word;
-	size_t moved;
+	uint64_t *aligned = (uint64_t *)(function & ~7ul), word = *aligned;
 
-	if (e->movable < 5 || ((uintptr_t)function & 7) > 3)
-		return false;
-	near = map_trampoline((uintptr_t)function);
-	if (!near)
-		return false;
-	end = put_jump(near, (uintptr_t)to);
-	moved = move_instructions(end, function, 5, e->movable);
-	if (moved == 0)
-		goto fail;
-	put_jump(end + moved, (uintptr_t)function + moved);
-	if (sys_protect((uintptr_t)near, TRAMPOLINE_BYTES, PROT_READ | PROT_EXEC) < 0)
-		goto fail;
-	h->real = (adopt_function *)end;
-	uint64_t *aligned = (uint64_t *)((uintptr_t)function & ~7ul);
-	word = *aligned;
-	uint8_t *patched = (uint8_t *)&word + ((uintptr_t)function & 7);
-	if (!put_near_jump(patched, near - function) ||
-		!store(patches, aligned, word, PROT_READ | PROT_EXEC))
-		goto fail;
-	return true;
-fail:
-	sys_unmap(near, SYS_PAGE_BYTES);
-	return false;
+	return adopt_put_near_jump((uint8_t *)&word + (function & 7),
+		       (int64_t)(uintptr_t)to - (int64_t)function) &&
+	       store(patches, aligned, word, PROT_READ | PROT_EXEC);
+}
+
+/* A function can be patched at its start. */
+static bool patchable(const struct find_entry *e, uintptr_t bias)
+{
+	return e->movable >= ADOPT_NEAR_JUMP_BYTES && ((bias + e->function) & 7) <= 3;
 }
 
 static bool in_relro(const struct find_result *found, uint64_t vaddr)
 {
 	return vaddr - found->relro < found->relro_bytes;
-}
-
-static bool takes_size_first(const struct find_entry *e)
-{
-	return e->shape == FIND_SIZE || e->shape == FIND_SIZE_ALIGN || e->shape == FIND_SIZE_FLAGS;
 }
 
 /* Calls within calls are nobody's: with them, hooks have to know that they are inside of one. */
@@ -557,24 +523,27 @@ static bool group_nested(const struct find_result *found, uint8_t group)
 static bool hook_entry(const struct find_result *found, const struct find_entry *e, bool nested,
 	const struct module *m, struct patches *patches)
 {
-	struct adopt_hook *h = free_hook();
+	struct hook *h = free_hook();
 
 	if (!h)
 		return false;
-	uint32_t n = (uint32_t)(h - adopt_hooks);
-	adopt_function *to = hook_functions[n][e->role];
-	h->real = (adopt_function *)(m->bias + e->function);
-	h->record = to;
+
+	entry_function *to = hook_functions[h - hooks][e->role];
+	bool at_start = !e->by_slot || e->n_slots == 0;
+	bool passing = sample_mean && adopt_passes(e->role, e->shape) &&
+		       (!nested || e->role == FIND_DEALLOC);
+	uint8_t *near = NULL;
+	h->real = (entry_function *)(m->bias + e->function);
 	h->role = e->role;
 	h->shape = e->shape;
-	if (sample_mean && e->role == FIND_DEALLOC)
-		to = adopt_passing_dealloc[n];
-	else if (sample_mean && !nested && takes_size_first(e))
-		to = adopt_passing_alloc[n];
 	h->module_start = m->start;
-	/* The slots in any case: that spares their callers the jump at the start. */
-	if ((!e->by_slot || e->n_slots == 0) && !hook_start(e, m->bias, to, h, patches))
+	if (at_start || passing)
+		near = make_trampoline(e, h, to, at_start, passing);
+	if (at_start && !(near && patch_start(m->bias + e->function, near + MOVED_BYTES, patches)))
 		return false;
+	if (near && passing)
+		to = (entry_function *)(near + MOVED_BYTES);
+	/* The slots in any case: that spares their callers the jump at the start. */
 	for (uint32_t i = 0; i < e->n_slots; i++)
 		if (e->slots[i] % 8 ||
 			!store(patches, (uint64_t *)(m->bias + e->slots[i]), (uintptr_t)to,
@@ -608,8 +577,7 @@ static uint32_t hook_group(const struct find_result *found, uint8_t group, const
 /* Can this entry be hooked at all? Asked for all before the first is touched. */
 static bool hookable(const struct find_entry *e, uintptr_t bias)
 {
-	return (e->by_slot && e->n_slots > 0) ||
-	       (e->movable >= 5 && ((bias + e->function) & 7) <= 3);
+	return (e->by_slot && e->n_slots > 0) || patchable(e, bias);
 }
 
 /* A group is adopted whole or not at all: half an allocator would give wrong sums. */
@@ -728,8 +696,8 @@ void adopt_run(void)
 		bool hooked_already = false;
 		if (!m)
 			continue;
-		for (uint32_t i = 0; i < ADOPT_MAX_HOOKS; i++)
-			hooked_already = hooked_already || adopt_hooks[i].module_start == m->start;
+		for (uint32_t i = 0; i < MAX_HOOKS; i++)
+			hooked_already = hooked_already || hooks[i].module_start == m->start;
 		if (hooked_already) /* by the parent of this process */
 			tally.modules[m->index].flags |= HT_MODULE_ADOPTED;
 		else

@@ -152,13 +152,6 @@ static inline void *reallocate(const uintptr_t *caller, void *p, size_t bytes)
 		return bootstrap_alloc(bytes, 16);
 	if (!p)
 		return allocated(caller, TIMED(hooks_real.realloc(p, bytes)), bytes, 0, true);
-	if (sample_unknown(p) && sample_passes(bytes)) {
-		record_passed();
-		void *moved = hooks_real.realloc(p, bytes);
-		if (unlikely(!moved && bytes > 0))
-			record_failed(bytes);
-		return moved;
-	}
 	record_realloc_begin(&r, p);
 	void *q = TIMED(hooks_real.realloc(p, bytes));
 	if (!q && bytes == 0)
@@ -169,7 +162,7 @@ static inline void *reallocate(const uintptr_t *caller, void *p, size_t bytes)
 	return q;
 }
 
-EXPORT void *realloc(void *p, size_t bytes)
+void *hooks_realloc(void *p, size_t bytes)
 {
 	return reallocate(UNWIND_CALLER, p, bytes);
 }
@@ -261,102 +254,77 @@ EXPORT void free_aligned_sized(void *p, size_t alignment, size_t bytes)
 }
 
 /*
- * C++ operators. libstdc++'s end in malloc, where they are seen with the operator in the stack; those of another
- * allocator do not. Which it is, is told once: by whether the next operator new lies in the module of the next malloc.
- * A library that was loaded privately with its own libstdc++ finds ours first all the same; then its module is asked.
+ * C++ operators. libstdc++'s end in malloc, where they are seen with the operator in the stack, and passing.c goes to them;
+ * those of another allocator do not. Which it is, is told once: by whether the next operator lies in the module of the next
+ * malloc. A library that was loaded privately with its own libstdc++ finds ours first all the same; then its module is asked.
  */
-#define NEW_FUNCTIONS(X)                                                                           \
-	X(_Znwm, (size_t bytes), (bytes), bytes, 0)                                                \
-	X(_Znam, (size_t bytes), (bytes), bytes, 0)                                                \
-	X(_ZnwmRKSt9nothrow_t, (size_t bytes, const void *tag), (bytes, tag), bytes, 0)            \
-	X(_ZnamRKSt9nothrow_t, (size_t bytes, const void *tag), (bytes, tag), bytes, 0)            \
-	X(_ZnwmSt11align_val_t, (size_t bytes, size_t align), (bytes, align), bytes, align)        \
-	X(_ZnamSt11align_val_t, (size_t bytes, size_t align), (bytes, align), bytes, align)        \
-	X(_ZnwmSt11align_val_tRKSt9nothrow_t, (size_t bytes, size_t align, const void *tag),       \
-		(bytes, align, tag), bytes, align)                                                 \
-	X(_ZnamSt11align_val_tRKSt9nothrow_t, (size_t bytes, size_t align, const void *tag),       \
-		(bytes, align, tag), bytes, align)
-#define DELETE_FUNCTIONS(X)                                                                        \
-	X(_ZdlPv, (void *p), (p))                                                                  \
-	X(_ZdaPv, (void *p), (p))                                                                  \
-	X(_ZdlPvRKSt9nothrow_t, (void *p, const void *tag), (p, tag))                              \
-	X(_ZdaPvRKSt9nothrow_t, (void *p, const void *tag), (p, tag))                              \
-	X(_ZdlPvm, (void *p, size_t bytes), (p, bytes))                                            \
-	X(_ZdaPvm, (void *p, size_t bytes), (p, bytes))                                            \
-	X(_ZdlPvSt11align_val_t, (void *p, size_t align), (p, align))                              \
-	X(_ZdaPvSt11align_val_t, (void *p, size_t align), (p, align))                              \
-	X(_ZdlPvmSt11align_val_t, (void *p, size_t bytes, size_t align), (p, bytes, align))        \
-	X(_ZdaPvmSt11align_val_t, (void *p, size_t bytes, size_t align), (p, bytes, align))        \
-	X(_ZdlPvSt11align_val_tRKSt9nothrow_t, (void *p, size_t align, const void *tag),           \
-		(p, align, tag))                                                                   \
-	X(_ZdaPvSt11align_val_tRKSt9nothrow_t, (void *p, size_t align, const void *tag), (p, align, tag))
+struct hooks_operators hooks_operators;
 
-/* The next operator in line, or the one that the caller's own module would find. */
+/* The next operator in line, or the one that the caller's own module would find. *own: it does not end in malloc. */
 static COLD void *next_operator(const char *name, void *caller, bool *own)
 {
-	void *f = dlsym(RTLD_NEXT, name);
 	struct dl_find_object there, here;
+	void *f = ready() ? dlsym(RTLD_NEXT, name) : NULL;
 
 	*own = false;
-	if (!f && _dl_find_object(caller, &there) == 0)
+	if (!f && resolved && _dl_find_object(caller, &there) == 0)
 		return dlsym(there.dlfo_link_map, name);
-	if (f && _dl_find_object(f, &there) == 0 && _dl_find_object((void *)hooks_real.malloc, &here) == 0)
+	if (f && _dl_find_object(f, &there) == 0 &&
+		_dl_find_object((void *)hooks_real.malloc, &here) == 0)
 		*own = there.dlfo_link_map == here.dlfo_link_map;
 	return f;
 }
 
+/* Sets `own`, or leads all further calls past us. */
+#define FIND_OPERATOR(name)                                                                        \
+	({                                                                                         \
+		bool is_own;                                                                       \
+		void *f = next_operator(#name, __builtin_return_address(0), &is_own);              \
+		__atomic_store_n(is_own ? (void **)&own : (void **)&hooks_operators.name, f,       \
+			__ATOMIC_RELEASE);                                                         \
+		f;                                                                                 \
+	})
+
 #define DEFINE_NEW(name, parameters, arguments, bytes, align)                                      \
-	EXPORT void *name parameters;                                                              \
-	EXPORT void *name parameters                                                               \
+	void *hooks_##name parameters                                                              \
 	{                                                                                          \
-		static void *(*next) parameters;                                                   \
-		static bool own;                                                                   \
-		if (unlikely(!next)) {                                                             \
-			bool is_own;                                                               \
-			void *f = ready() ? next_operator(#name, __builtin_return_address(0), &is_own) : NULL; \
+		static void *(*own) parameters;                                                    \
+		if (unlikely(!own)) {                                                              \
+			void *(*f) parameters = FIND_OPERATOR(name);                               \
 			if (!f)                                                                    \
 				return bootstrap_alloc(bytes, 16);                                 \
-			own = is_own;                                                              \
-			__atomic_store_n(&next, (void *(*)parameters)f, __ATOMIC_RELEASE);         \
+			if (!own)                                                                  \
+				return f arguments;                                                \
 		}                                                                                  \
-		if (!own)                                                                          \
-			return next arguments;                                                     \
 		uint64_t before = record_allocs();                                                 \
-		void *p = next arguments;                                                          \
+		void *p = own arguments;                                                           \
 		/* It may have called malloc after all; if it throws, there is nothing to record. */ \
 		return record_allocs() == before ?                                                 \
-			allocated(UNWIND_CALLER, p, bytes, record_align_code(align), true) : p;                 \
+			allocated(UNWIND_CALLER, p, bytes, record_align_code(align), true) : p;    \
 	}
-NEW_FUNCTIONS(DEFINE_NEW)
+HOOKS_NEW(DEFINE_NEW)
 
 #define DEFINE_DELETE(name, parameters, arguments)                                                 \
-	EXPORT void name parameters;                                                               \
-	EXPORT void name parameters                                                                \
+	void hooks_##name parameters                                                               \
 	{                                                                                          \
-		static void (*next) parameters;                                                    \
-		static bool own;                                                                   \
+		static void (*own) parameters;                                                     \
 		if (!p || bootstrap_owns(p))                                                       \
 			return;                                                                    \
-		if (unlikely(!next)) {                                                             \
-			bool is_own;                                                               \
-			void *f = ready() ? next_operator(#name, __builtin_return_address(0), &is_own) : NULL; \
-			if (!f) {                                                                  \
+		if (unlikely(!own)) {                                                              \
+			void (*f) parameters = FIND_OPERATOR(name);                                \
+			if (!f)                                                                    \
 				free(p);                                                           \
+			else if (!own)                                                             \
+				f arguments;                                                       \
+			if (!own)                                                                  \
 				return;                                                            \
-			}                                                                          \
-			own = is_own;                                                              \
-			__atomic_store_n(&next, (void (*)parameters)f, __ATOMIC_RELEASE);          \
 		}                                                                                  \
-		if (!own) {                                                                        \
-			next arguments;                                                            \
-			return;                                                                    \
-		}                                                                                  \
-		record_freeing(p);                                                                        \
+		record_freeing(p);                                                                 \
 		uint64_t before = record_mute();                                                   \
-		next arguments;                                                                    \
+		own arguments;                                                                     \
 		record_unmute(before);                                                             \
 	}
-DELETE_FUNCTIONS(DEFINE_DELETE)
+HOOKS_DELETE(DEFINE_DELETE)
 
 /* Mappings: counted, per module, so that heap and resident memory can be told apart. */
 

@@ -15,15 +15,7 @@
 
 EXPORT void *malloc(size_t bytes)
 {
-	void *p;
-
-	if (!sample_passes(bytes))
-		return hooks_malloc(bytes);
-	record_passed();
-	p = hooks_real.malloc(bytes);
-	if (unlikely(!p))
-		record_failed(bytes);
-	return p;
+	return sample_passes(bytes) ? hooks_real.malloc(bytes) : hooks_malloc(bytes);
 }
 
 EXPORT void free(void *p)
@@ -33,6 +25,33 @@ EXPORT void free(void *p)
 	else
 		hooks_free(p);
 }
+
+EXPORT void *realloc(void *p, size_t bytes)
+{
+	return sample_unknown(p) && likely(!bootstrap_owns(p)) && sample_passes(bytes)
+		       ? hooks_real.realloc(p, bytes)
+		       : hooks_realloc(p, bytes);
+}
+
+#define DEFINE_NEW(name, parameters, arguments, ...)                                               \
+	EXPORT void *name parameters;                                                              \
+	EXPORT void *name parameters                                                               \
+	{                                                                                          \
+		return likely(hooks_operators.name) ? hooks_operators.name arguments               \
+						    : hooks_##name arguments;                      \
+	}
+HOOKS_NEW(DEFINE_NEW)
+
+#define DEFINE_DELETE(name, parameters, arguments)                                                 \
+	EXPORT void name parameters;                                                               \
+	EXPORT void name parameters                                                                \
+	{                                                                                          \
+		if (likely(hooks_operators.name))                                                  \
+			hooks_operators.name arguments;                                            \
+		else                                                                               \
+			hooks_##name arguments;                                                    \
+	}
+HOOKS_DELETE(DEFINE_DELETE)
 
 /*
  * The loader asks its caller for $ORIGIN, and for the run path along which a bare name is to be searched. What such calls

@@ -428,8 +428,10 @@ void record_alloc(struct thread *t, const uintptr_t *caller, void *p, uint64_t b
 		t->until_filled = probes_interval(PROBES_FILLED_EVERY);
 		e.filled = probes_fill(p, 0, bytes);
 	}
-	if (unlikely(sample_mean))
+	if (unlikely(sample_mean)) {
 		sample_enter(p);
+		record_self.last_position = sample_position();
+	}
 	/* Before the counters: its lock waits for every store before it. Their cache line comes meanwhile. */
 	__builtin_prefetch(c, 1);
 	enter_in_ledger(t, p, &e);
@@ -487,7 +489,9 @@ void record_unknown_free(struct thread *t)
 
 void record_free(struct thread *t, void *p, const struct ledger_entry *e)
 {
-	bool own = e->thread == (uint8_t)t->serial, last = p == record_self.last_alloc;
+	bool own = e->thread == (uint8_t)t->serial,
+	     last = p == record_self.last_alloc &&
+		    (likely(!sample_mean) || record_self.last_position == sample_position());
 
 	if (unlikely(e->filled))
 		probes_unfill(light_promote(t, e->bucket), p, e->bytes);

@@ -36,7 +36,8 @@ struct record_self {
 	uint64_t open;
 	uint64_t process; /* version of the gate when this thread's state was made */
 	struct thread *thread;
-	void *last_alloc; /* for temporaries; NULL after anything else */
+	void *last_alloc; /* for temporaries; NULL after anything else that is recorded */
+	int64_t last_position; /* of sampling, after last_alloc */
 	bool ended;       /* the thread is past its end: states are borrowed per event */
 };
 extern struct record_gate *record_gate;
@@ -70,19 +71,10 @@ static inline void record_leave(struct thread *t)
 		record_leave_slow();
 }
 
-/* An allocation is passed over by sampling. */
-static inline void record_passed(void)
-{
-	record_self.last_alloc = NULL;
-}
-
 /* The same for an allocation that came to p, or failed: with sampling, most that did not fail are passed over. */
 static inline struct thread *record_enter_alloc(const void *p, uint64_t bytes)
 {
-	if (unlikely(!p) || !sample_skips(bytes))
-		return record_enter();
-	record_passed();
-	return NULL;
+	return unlikely(!p) || !sample_skips(bytes) ? record_enter() : NULL;
 }
 
 /* While muted, the thread's events belong to a call that is recorded as one, or to the shim. */

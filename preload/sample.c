@@ -5,11 +5,12 @@
 #include <string.h>
 
 uint64_t sample_mean;
-uint64_t sample_filter[(1u << SAMPLE_FILTER_BITS) / 64];
+uint64_t sample_filter[SAMPLE_FILTER_WORDS];
 _Thread_local int64_t sample_left __attribute__((tls_model("initial-exec")));
+_Thread_local int64_t sample_rest __attribute__((tls_model("initial-exec")));
 
 static struct sys_lock filter_lock;
-static uint8_t falling[1u << SAMPLE_FILTER_BITS]; /* sampled live pointers by place; 255 stays */
+static uint8_t falling[SAMPLE_PLACES]; /* sampled live pointers by place; 255 stays */
 static _Thread_local uint64_t state
 	__attribute__((tls_model("initial-exec"))); /* 0: nothing drawn yet */
 
@@ -44,18 +45,20 @@ static int64_t distance(void)
 	return (int64_t)(-log_of_fraction(n ? n : 1) * (double)sample_mean) + 1;
 }
 
-bool sample_renew(uint64_t bytes)
+bool sample_renew(void)
 {
 	static _Thread_local bool begun __attribute__((tls_model("initial-exec")));
+	int64_t left = sample_position();
 
-	if (!begun) {
-		begun = true;
-		sample_left = distance() - (int64_t)bytes - 16;
-		if (sample_left > 0)
-			return true;
-	}
-	sample_left = distance();
-	return false;
+	if (!begun)
+		left += distance();
+	begun = true;
+	bool skips = left > 0;
+	if (!skips)
+		left = distance();
+	sample_left = left < SAMPLE_UNSEEN_BYTES ? left : SAMPLE_UNSEEN_BYTES;
+	sample_rest = left - sample_left;
+	return skips;
 }
 
 /* 1 / (1 - exp(-x)): below a half by its Laurent series, above by exp from a sixteenth. */

@@ -15,13 +15,20 @@
 
 #include "sys.h"
 
-#define SAMPLE_FILTER_BITS 16u
+#define SAMPLE_FILTER_WORDS 1024u
+#define SAMPLE_PLACES       (SAMPLE_FILTER_WORDS * 64)
+#define SAMPLE_PLACE_SHIFT  12u
 
 extern uint64_t sample_mean; /* R in bytes; 0: every event is recorded */
 /* Bit set: a sampled live pointer falls on that place. */
-extern uint64_t sample_filter[(1u << SAMPLE_FILTER_BITS) / 64];
-/* Bytes until the thread's next sample, above 0 where it takes samples. */
+extern uint64_t sample_filter[SAMPLE_FILTER_WORDS];
+/*
+ * Bytes until the thread's next sample, in two parts: what may be used up by a jump past us, above 0 where samples are taken,
+ * and the rest. So requests of SAMPLE_UNSEEN_BYTES are always looked at, and it is noticed when they fail.
+ */
+#define SAMPLE_UNSEEN_BYTES (128u << 10)
 extern _Thread_local int64_t sample_left __attribute__((tls_model("initial-exec")));
+extern _Thread_local int64_t sample_rest __attribute__((tls_model("initial-exec")));
 
 /* For a fresh process image or a forked child. */
 void sample_init(uint64_t mean_bytes);
@@ -30,12 +37,12 @@ void sample_init(uint64_t mean_bytes);
 uint64_t sample_draw(void);
 
 /* The slow half of sample_skips: sample_left is used up, or the thread is new. */
-bool sample_renew(uint64_t bytes);
+bool sample_renew(void);
 
 /* By page: blocks that are freed one after another often lie near each other, and so do their places then. */
 static inline uint32_t sample_place(const void *p)
 {
-	return (uint32_t)((uintptr_t)p >> 12) & ((1u << SAMPLE_FILTER_BITS) - 1);
+	return (uint32_t)((uintptr_t)p >> SAMPLE_PLACE_SHIFT) & (SAMPLE_PLACES - 1);
 }
 
 /*
@@ -58,7 +65,13 @@ static inline bool sample_skips(uint64_t bytes)
 	if (likely(!sample_mean))
 		return false;
 	sample_left -= (int64_t)bytes + 16;
-	return likely(sample_left > 0) || sample_renew(bytes);
+	return likely(sample_left > 0) || sample_renew();
+}
+
+/* Another one after each allocation that is passed over. */
+static inline int64_t sample_position(void)
+{
+	return sample_left + sample_rest;
 }
 
 /* With sampling: true for a pointer that was not recorded; false for those that were, and some others. */
