@@ -147,7 +147,8 @@ struct ht_header {
 	uint64_t unknown_frees;	   /* free or realloc of a pointer the ledger does not know */
 	uint64_t inherited_frees;  /* the same in a forked child: may be the parent's */
 	uint64_t zero_sizes;	   /* requests of 0 bytes (they are in the buckets too) */
-	uint64_t failures;	   /* requests the allocator refused (they are in no bucket) */
+	uint64_t failures;	   /* requests the allocator refused (they are in no bucket); with
+				      sampling not all of those below 128 KiB */
 	uint64_t failed_bytes;
 	uint64_t lost_frees;	   /* an address was handed out again without a free seen */
 	uint64_t bootstrap_allocs; /* served before the real allocator was known */

@@ -414,11 +414,14 @@ static inline bool take_recent(struct ledger_own *own, uintptr_t pointer, struct
 
 void ledger_expect(struct ledger_own *own, uintptr_t pointer)
 {
-	uintptr_t goes = recent_pointer(recent_of(own, pointer));
-	const uint32_t *place = word_of(goes, false);
+	uintptr_t goes;
+	const uint32_t *place;
 
-	/* Where the tables are sparse the word's page may be new: to read it before it is written costs two faults. */
-	if (place && !sparse)
+	if (sparse) /* the word's page may be new: to read it before it is written costs two faults */
+		return;
+	goes = recent_pointer(recent_of(own, pointer));
+	place = word_of(goes, false);
+	if (place)
 		prefetch(place, key_of(goes));
 }
 
@@ -543,7 +546,7 @@ static COLD bool take_foreign(struct ledger_own *own, uintptr_t pointer, struct 
 
 bool ledger_take(struct ledger_own *own, uintptr_t pointer, struct ledger_entry *e)
 {
-	if (likely(take_recent(own, pointer, e)))
+	if (likely(!sparse && take_recent(own, pointer, e)))
 		return true;
 	uint32_t *place = word_of(pointer, false);
 	if (unlikely(pointer & 7))

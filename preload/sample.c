@@ -5,12 +5,13 @@
 #include <string.h>
 
 uint64_t sample_mean;
-uint64_t sample_filter[SAMPLE_FILTER_WORDS];
+uint64_t sample_filter[SAMPLE_FILTER_WORDS], sample_second[SAMPLE_FILTER_WORDS];
 _Thread_local int64_t sample_left __attribute__((tls_model("initial-exec")));
 _Thread_local int64_t sample_rest __attribute__((tls_model("initial-exec")));
 
 static struct sys_lock filter_lock;
-static uint8_t falling[SAMPLE_PLACES]; /* sampled live pointers by place; 255 stays */
+/* sampled live pointers by place of each filter; 255 stays */
+static uint8_t falling[SAMPLE_PLACES], second_falling[SAMPLE_PLACES];
 static _Thread_local uint64_t state
 	__attribute__((tls_model("initial-exec"))); /* 0: nothing drawn yet */
 
@@ -88,29 +89,31 @@ uint64_t sample_weigh(const void *p, uint64_t bytes)
 }
 
 /* Relaxed throughout: the free of p comes after its malloc by the host's own ordering. */
-static void filter_change(const void *p, int by)
+static void change(uint64_t *filter, uint8_t *counts, uint32_t place, int by)
 {
-	uint32_t place = sample_place(p);
-	uint64_t *word = &sample_filter[place / 64], bit = 1ull << place % 64;
+	uint64_t *word = &filter[place / 64], bit = 1ull << place % 64;
 
+	if (counts[place] != UINT8_MAX)
+		counts[place] = (uint8_t)(counts[place] + by);
+	__atomic_store_n(word, counts[place] ? *word | bit : *word & ~bit, __ATOMIC_RELAXED);
+}
+
+static void change_both(const void *p, int by)
+{
 	sys_lock(&filter_lock);
-	if (falling[place] != UINT8_MAX)
-		falling[place] = (uint8_t)(falling[place] + by);
-	if (falling[place])
-		__atomic_store_n(word, *word | bit, __ATOMIC_RELAXED);
-	else
-		__atomic_store_n(word, *word & ~bit, __ATOMIC_RELAXED);
+	change(sample_filter, falling, sample_place(p), by);
+	change(sample_second, second_falling, sample_second_place(p), by);
 	sys_unlock(&filter_lock);
 }
 
 void sample_enter(const void *p)
 {
-	filter_change(p, 1);
+	change_both(p, 1);
 }
 
 void sample_leave(const void *p)
 {
-	filter_change(p, -1);
+	change_both(p, -1);
 }
 
 void sample_init(uint64_t mean_bytes)
@@ -118,7 +121,9 @@ void sample_init(uint64_t mean_bytes)
 	memset(&filter_lock, 0, sizeof(filter_lock));
 	if (sample_mean) { /* in a forked child */
 		memset(sample_filter, 0, sizeof(sample_filter));
+		memset(sample_second, 0, sizeof(sample_second));
 		memset(falling, 0, sizeof(falling));
+		memset(second_falling, 0, sizeof(second_falling));
 	}
 	sample_mean = mean_bytes;
 }

@@ -17,14 +17,14 @@
 
 #define SAMPLE_FILTER_WORDS 1024u
 #define SAMPLE_PLACES       (SAMPLE_FILTER_WORDS * 64)
-#define SAMPLE_PLACE_SHIFT  12u
+#define SAMPLE_PLACE_SHIFT  14u
 
 extern uint64_t sample_mean; /* R in bytes; 0: every event is recorded */
-/* Bit set: a sampled live pointer falls on that place. */
-extern uint64_t sample_filter[SAMPLE_FILTER_WORDS];
+/* Bit set: a sampled live pointer falls on that place, by its 16 KiB; and by a hash of it. */
+extern uint64_t sample_filter[SAMPLE_FILTER_WORDS], sample_second[SAMPLE_FILTER_WORDS];
 /*
- * Bytes until the thread's next sample, in two parts: what may be used up by a jump past us, above 0 where samples are taken,
- * and the rest. So requests of SAMPLE_UNSEEN_BYTES are always looked at, and it is noticed when they fail.
+ * Bytes until the thread's next sample, in two parts: what may be used up by a jump past us, above 0 where samples
+ * are taken, and the rest. So requests of SAMPLE_UNSEEN_BYTES are always looked at, and it is noticed when they fail.
  */
 #define SAMPLE_UNSEEN_BYTES (128u << 10)
 extern _Thread_local int64_t sample_left __attribute__((tls_model("initial-exec")));
@@ -39,10 +39,15 @@ uint64_t sample_draw(void);
 /* The slow half of sample_skips: sample_left is used up, or the thread is new. */
 bool sample_renew(void);
 
-/* By page: blocks that are freed one after another often lie near each other, and so do their places then. */
+/* By neighbourhood: what is freed in turn often lies close together, and a cache line of places stands for 8 MiB. */
 static inline uint32_t sample_place(const void *p)
 {
 	return (uint32_t)((uintptr_t)p >> SAMPLE_PLACE_SHIFT) & (SAMPLE_PLACES - 1);
+}
+
+static inline uint32_t sample_second_place(const void *p)
+{
+	return (uint32_t)((uintptr_t)p * 0x9e3779b97f4a7c15u >> 32) & (SAMPLE_PLACES - 1);
 }
 
 /*
@@ -74,17 +79,23 @@ static inline int64_t sample_position(void)
 	return sample_left + sample_rest;
 }
 
+static inline bool sample_marked(const uint64_t *filter, uint32_t place)
+{
+	return __atomic_load_n(&filter[place / 64], __ATOMIC_RELAXED) >> place % 64 & 1;
+}
+
 /* With sampling: true for a pointer that was not recorded; false for those that were, and some others. */
 static inline bool sample_filtered(const void *p)
 {
-	uint32_t place = sample_place(p);
-
-	return !(__atomic_load_n(&sample_filter[place / 64], __ATOMIC_RELAXED) >> place % 64 & 1);
+	return !sample_marked(sample_filter, sample_place(p));
 }
 
+/* The same by both filters, which leaves few others. */
 static inline bool sample_unknown(const void *p)
 {
-	return unlikely(sample_mean) && sample_filtered(p);
+	return unlikely(sample_mean) &&
+	       (likely(sample_filtered(p)) ||
+		       !sample_marked(sample_second, sample_second_place(p)));
 }
 
 void sample_enter(const void *p);
