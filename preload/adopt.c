@@ -33,6 +33,7 @@ struct hook {
 	enum find_role role;
 	enum find_shape shape;
 	uintptr_t module_start; /* 0: free */
+	uint8_t *trampoline;    /* NULL: it has none */
 };
 
 static struct hook hooks[MAX_HOOKS];
@@ -164,11 +165,12 @@ static uintptr_t hooked_dealloc(
 	X(1)                                                                                       \
 	X(2)                                                                                       \
 	X(3)                                                                                       \
-	X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15) X(16) X(17) X(18) X(19)  \
-		X(20) X(21) X(22) X(23) X(24) X(25) X(26) X(27) X(28) X(29) X(30) X(31) X(32)      \
-			X(33) X(34) X(35) X(36) X(37) X(38) X(39) X(40) X(41) X(42) X(43) X(44)    \
-				X(45) X(46) X(47) X(48) X(49) X(50) X(51) X(52) X(53) X(54) X(55)  \
-					X(56) X(57) X(58) X(59) X(60) X(61) X(62) X(63)
+	X(4)                                                                                       \
+	X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15) X(16) X(17) X(18) X(19) X(20) \
+		X(21) X(22) X(23) X(24) X(25) X(26) X(27) X(28) X(29) X(30) X(31) X(32) X(33)      \
+			X(34) X(35) X(36) X(37) X(38) X(39) X(40) X(41) X(42) X(43) X(44) X(45)    \
+				X(46) X(47) X(48) X(49) X(50) X(51) X(52) X(53) X(54) X(55) X(56)  \
+					X(57) X(58) X(59) X(60) X(61) X(62) X(63)
 #define DEFINE_HOOK(n)                                                                             \
 	static uintptr_t alloc_##n(uintptr_t a, uintptr_t b, uintptr_t c, uintptr_t d)             \
 	{                                                                                          \
@@ -479,7 +481,7 @@ static uint8_t *make_trampoline(
 	else
 		adopt_put_jump(near + MOVED_BYTES, (uintptr_t)to);
 	if (sys_protect((uintptr_t)near, TRAMPOLINE_BYTES, PROT_READ | PROT_EXEC) == 0)
-		return near;
+		return h->trampoline = near;
 fail:
 	sys_unmap(near, SYS_PAGE_BYTES);
 	return NULL;
@@ -537,6 +539,7 @@ static bool hook_entry(const struct find_result *found, const struct find_entry 
 	h->role = e->role;
 	h->shape = e->shape;
 	h->module_start = m->start;
+	h->trampoline = NULL;
 	if (at_start || passing)
 		near = make_trampoline(e, h, to, at_start, passing);
 	if (at_start && !(near && patch_start(m->bias + e->function, near + MOVED_BYTES, patches)))
@@ -709,6 +712,10 @@ void adopt_run(void)
 
 void adopt_forget(const struct module *m)
 {
+	/* Nobody is in them who is not in what is gone. */
+	for (uint32_t i = 0; i < MAX_HOOKS; i++)
+		if (hooks[i].module_start == m->start && hooks[i].trampoline)
+			sys_unmap(hooks[i].trampoline, SYS_PAGE_BYTES);
 	free_hooks(m->start);
 	for (uint32_t i = 0; i < sizeof(considered) / sizeof(considered[0]); i++)
 		if (considered[i] == m->start)

@@ -125,6 +125,21 @@ for module in toy-c-slot jemalloc-{c,rust}-{slot,direct} mimalloc-{c,rust}-{slot
 	eval "test_sampled_${module//-/_}() { $test $bin/adopt/$module-frames.so; }"
 done
 
+# Loaded and closed again and again, 20 times as often as there are hooks: what was made for a hook goes with its module.
+test_closed() {
+	local HOST_CLOSE=1 HEAPTALLY_SAMPLE
+	export HOST_CLOSE
+	# shellcheck disable=SC2046
+	set -- $(yes "$bin/adopt/toy-c-slot-frames.so" | head -n 320)
+	exact "$@"
+	rm -r out
+	HEAPTALLY_SAMPLE=128
+	export HEAPTALLY_SAMPLE
+	host "$@"
+	is "$(dump --adopted out/heaptally.host*.tally)" header.dropped 0
+	[ "$(own executable)" -eq 0 ] || fail "$(own executable) mappings are left"
+}
+
 # What an adopted allocator maps, it maps inside of calls that are recorded: it is its module's all the same.
 test_maps() {
 	local name=toy-c-slot-frames.so

@@ -1,14 +1,31 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * host MODULE...: loads each, has it work, prints its ledger and checks that all was freed. -DNEEDED: the one module it
- * is linked with. HOST_NAMESPACE in the environment: each into a namespace of its own.
+ * is linked with. In the environment HOST_NAMESPACE: each into a namespace of its own; HOST_CLOSE: each is closed before
+ * the next one, and the last line says how many executable mappings are of no file.
  */
 #include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "ledger.h"
+
+static int executable_mappings(void)
+{
+	FILE *maps = fopen("/proc/self/maps", "r");
+	char line[4400], rights[5];
+	unsigned long file;
+	int n = 0;
+
+	while (maps && fgets(line, sizeof(line), maps))
+		n += sscanf(line, "%*s %4s %*s %*s %lu", rights, &file) == 2 && rights[2] == 'x' &&
+		     file == 0 && !strchr(line, '[');
+	if (maps)
+		fclose(maps);
+	return n;
+}
 
 int main(int argc, char **argv)
 {
@@ -39,6 +56,12 @@ int main(int argc, char **argv)
 		}
 		printf("%s allocs %lu zeroed %lu reallocs %lu deallocs %lu bytes %lu\n", argv[i],
 			l.allocs, l.zeroed, l.reallocs, l.deallocs, l.bytes);
+#ifndef NEEDED
+		if (getenv("HOST_CLOSE") && dlclose(module) != 0)
+			return 3;
+#endif
 	}
+	if (getenv("HOST_CLOSE"))
+		printf("mappings executable %d\n", executable_mappings());
 	return 0;
 }
