@@ -84,47 +84,44 @@ bool adopt_passes(enum find_role role, enum find_shape shape)
 	return role == FIND_DEALLOC || size_register(shape) != 0;
 }
 
-/* A conditional jump, whose target is not known yet. */
-struct jump {
-	uint8_t *end; /* its distance is the byte before */
-};
-
-static uint8_t *put_branch(uint8_t *at, uint8_t opcode, struct jump *j)
+/* A branch to what is not there yet: its distance is the byte before its end. */
+static uint8_t *put_branch(uint8_t *at, uint8_t opcode, uint8_t **end)
 {
 	*at = opcode;
-	j->end = at + 2;
-	return j->end;
+	return *end = at + 2;
 }
 
 enum { JB = 0x72, JBE = 0x76 };
 
 /* sample_filtered of rdi; rax, r10 and r11 are lost. */
-static uint8_t *put_filter(uint8_t *at, struct jump *otherwise)
+static uint8_t *put_filter(uint8_t *at, uint8_t **otherwise)
 {
 	const uint64_t *filter = sample_filter;
 	const uint8_t word_shift = SAMPLE_PLACE_SHIFT + 6;
 	const uint32_t mask = SAMPLE_FILTER_WORDS - 1;
 	const uint8_t bit_shift = SAMPLE_PLACE_SHIFT;
 
-	at = put(at, "\x48\x89\xf8\x48\xc1\xe8", 6); /* mov %rdi,%rax; shr $word_shift,%rax */
+	at = put(at, "\x48\x89\xf8", 3); /* mov %rdi,%rax */
+	at = put(at, "\x48\xc1\xe8", 3); /* shr $word_shift,%rax */
 	at = put(at, &word_shift, 1);
 	at = put(at, "\x25", 1); /* and $mask,%eax */
 	at = put(at, &mask, 4);
 	at = put(at, "\x49\xba", 2); /* movabs $filter,%r10 */
 	at = put(at, &filter, 8);
-	at = put(at, "\x49\x89\xfb\x49\xc1\xeb", 6); /* mov %rdi,%r11; shr $bit_shift,%r11 */
+	at = put(at, "\x49\x89\xfb", 3); /* mov %rdi,%r11 */
+	at = put(at, "\x49\xc1\xeb", 3); /* shr $bit_shift,%r11 */
 	at = put(at, &bit_shift, 1);
-	at = put(at, "\x4d\x8b\x14\xc2\x4d\x0f\xa3\xda",
-		8); /* mov (%r10,%rax,8),%r10; bt %r11,%r10 */
+	at = put(at, "\x4d\x8b\x14\xc2", 4); /* mov (%r10,%rax,8),%r10 */
+	at = put(at, "\x4d\x0f\xa3\xda", 4); /* bt %r11,%r10 */
 	return put_branch(at, JB, otherwise);
 }
 
 /* sample_passes of the size in a register; rax is lost. */
-static uint8_t *put_passes(uint8_t *at, uint8_t size, struct jump otherwise[2])
+static uint8_t *put_passes(uint8_t *at, uint8_t size, uint8_t *otherwise[2])
 {
 	char *mine = (char *)&sample_left;
-	__asm__(""
-		: "+r"(mine)); /* or half of a relocated word is loaded, which the linker cannot change */
+	/* Or half of a relocated word is loaded, which the linker cannot change. */
+	__asm__("" : "+r"(mine));
 	int32_t left = (int32_t)(mine - (char *)__builtin_thread_pointer());
 
 	at = put(at, "\x64\x48\x8b\x04\x25", 5); /* mov %fs:left,%rax */
@@ -141,7 +138,7 @@ static uint8_t *put_passes(uint8_t *at, uint8_t size, struct jump otherwise[2])
 void adopt_put_passing(
 	uint8_t *at, enum find_role role, enum find_shape shape, uintptr_t real, uintptr_t hook)
 {
-	struct jump otherwise[3];
+	uint8_t *otherwise[3];
 	unsigned n = 0;
 
 	if (role == FIND_REALLOC || role == FIND_DEALLOC)
@@ -152,6 +149,6 @@ void adopt_put_passing(
 	}
 	at = adopt_put_jump(at, real);
 	while (n-- > 0)
-		otherwise[n].end[-1] = (uint8_t)(at - otherwise[n].end);
+		otherwise[n][-1] = (uint8_t)(at - otherwise[n]);
 	adopt_put_jump(at, hook);
 }

@@ -43,7 +43,7 @@ struct hooks_real {
 extern struct hooks_real hooks_real;
 
 /* C++ operators: name, parameters, arguments, and of new the size and the alignment. */
-#define HOOKS_NEW(X)                                                                           \
+#define HOOKS_NEW(X)                                                                               \
 	X(_Znwm, (size_t bytes), (bytes), bytes, 0)                                                \
 	X(_Znam, (size_t bytes), (bytes), bytes, 0)                                                \
 	X(_ZnwmRKSt9nothrow_t, (size_t bytes, const void *tag), (bytes, tag), bytes, 0)            \
@@ -54,7 +54,7 @@ extern struct hooks_real hooks_real;
 		(bytes, align, tag), bytes, align)                                                 \
 	X(_ZnamSt11align_val_tRKSt9nothrow_t, (size_t bytes, size_t align, const void *tag),       \
 		(bytes, align, tag), bytes, align)
-#define HOOKS_DELETE(X)                                                                        \
+#define HOOKS_DELETE(X)                                                                            \
 	X(_ZdlPv, (void *p), (p))                                                                  \
 	X(_ZdaPv, (void *p), (p))                                                                  \
 	X(_ZdlPvRKSt9nothrow_t, (void *p, const void *tag), (p, tag))                              \
@@ -67,12 +67,13 @@ extern struct hooks_real hooks_real;
 	X(_ZdaPvmSt11align_val_t, (void *p, size_t bytes, size_t align), (p, bytes, align))        \
 	X(_ZdlPvSt11align_val_tRKSt9nothrow_t, (void *p, size_t align, const void *tag),           \
 		(p, align, tag))                                                                   \
-	X(_ZdaPvSt11align_val_tRKSt9nothrow_t, (void *p, size_t align, const void *tag), (p, align, tag))
+	X(_ZdaPvSt11align_val_tRKSt9nothrow_t, (void *p, size_t align, const void *tag),           \
+		(p, align, tag))
 
 /* The next of them in line, where they end in malloc or free; NULL: that is not known, or they do not. */
 struct hooks_operators {
-#define HOOKS_FIELD_NEW(name, parameters, ...)    void *(*name) parameters;
-#define HOOKS_FIELD_DELETE(name, parameters, ...) void (*name) parameters;
+#define HOOKS_FIELD_NEW(name, parameters, ...)    void *(*name)parameters;
+#define HOOKS_FIELD_DELETE(name, parameters, ...) void(*name) parameters;
 	HOOKS_NEW(HOOKS_FIELD_NEW)
 	HOOKS_DELETE(HOOKS_FIELD_DELETE)
 #undef HOOKS_FIELD_NEW

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Exported functions that look at a call first and pass it on by a jump, so that whom it reaches sees the host as its
- * caller: to the hook that records it, to the real free when sampling passes it over, which it does with nearly all, or
- * to the loader. Compiled with sibling calls, see the Makefile.
+ * caller: to the hook that records it, to the real function when sampling passes it over, which it does with nearly all,
+ * or to the loader. Compiled with sibling calls, see the Makefile.
  */
 #include <stdlib.h>
 #include <string.h>
