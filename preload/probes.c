@@ -62,10 +62,11 @@ COLD uint64_t probes_start_slow(void)
 COLD void probes_stop(uint64_t start)
 {
 	uint64_t end = sys_ticks(), took = end - start;
+	const struct ht_header *h = tally.header;
 
 	probes_elapsed = took > clock_ticks ? took - clock_ticks : 1;
-	if (unlikely(took > LONG_TICKS)) {
-		const struct ht_header *h = tally.header;
+	/* Without tables the call is timed all the same. */
+	if (unlikely(took > LONG_TICKS && h)) {
 		uint64_t ns = h->last_ns - h->start_ns, ticks = h->last_ticks - h->start_ticks;
 		double cpu = (double)(sys_thread_cpu_ns() - before.cpu_ns) *
 			     (ns ? (double)ticks / (double)ns : 3);
