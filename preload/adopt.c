@@ -166,7 +166,8 @@ static uintptr_t hooked_dealloc(
 	X(2)                                                                                       \
 	X(3)                                                                                       \
 	X(4)                                                                                       \
-	X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15) X(16) X(17) X(18) X(19) X(20) \
+	X(5)                                                                                       \
+	X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15) X(16) X(17) X(18) X(19) X(20)      \
 		X(21) X(22) X(23) X(24) X(25) X(26) X(27) X(28) X(29) X(30) X(31) X(32) X(33)      \
 			X(34) X(35) X(36) X(37) X(38) X(39) X(40) X(41) X(42) X(43) X(44) X(45)    \
 				X(46) X(47) X(48) X(49) X(50) X(51) X(52) X(53) X(54) X(55) X(56)  \
@@ -460,14 +461,14 @@ static uint8_t *map_trampoline(uintptr_t function)
  * Beside a function: its first instructions and a jump back to the rest, if its start is to be patched; then what callers are
  * led to, the hook or what passes most calls by it.
  */
-static uint8_t *make_trampoline(
+static bool make_trampoline(
 	const struct find_entry *e, struct hook *h, entry_function *to, bool at_start, bool passing)
 {
 	const uint8_t *function = (const uint8_t *)h->real;
 	uint8_t *near = map_trampoline((uintptr_t)function);
 
 	if (!near)
-		return NULL;
+		return false;
 	if (at_start) {
 		size_t moved = adopt_move(near, function, ADOPT_NEAR_JUMP_BYTES, e->movable);
 		if (moved == 0)
@@ -480,11 +481,13 @@ static uint8_t *make_trampoline(
 			near + MOVED_BYTES, e->role, e->shape, (uintptr_t)h->real, (uintptr_t)to);
 	else
 		adopt_put_jump(near + MOVED_BYTES, (uintptr_t)to);
-	if (sys_protect((uintptr_t)near, TRAMPOLINE_BYTES, PROT_READ | PROT_EXEC) == 0)
-		return h->trampoline = near;
+	if (sys_protect((uintptr_t)near, TRAMPOLINE_BYTES, PROT_READ | PROT_EXEC) < 0)
+		goto fail;
+	h->trampoline = near;
+	return true;
 fail:
 	sys_unmap(near, SYS_PAGE_BYTES);
-	return NULL;
+	return false;
 }
 
 /*
@@ -534,18 +537,17 @@ static bool hook_entry(const struct find_result *found, const struct find_entry 
 	bool at_start = !e->by_slot || e->n_slots == 0;
 	bool passing = sample_mean && adopt_passes(e->role, e->shape) &&
 		       (!nested || e->role == FIND_DEALLOC);
-	uint8_t *near = NULL;
 	h->real = (entry_function *)(m->bias + e->function);
 	h->role = e->role;
 	h->shape = e->shape;
 	h->module_start = m->start;
 	h->trampoline = NULL;
-	if (at_start || passing)
-		near = make_trampoline(e, h, to, at_start, passing);
-	if (at_start && !(near && patch_start(m->bias + e->function, near + MOVED_BYTES, patches)))
+	bool made = (at_start || passing) && make_trampoline(e, h, to, at_start, passing);
+	if (at_start &&
+		!(made && patch_start(m->bias + e->function, h->trampoline + MOVED_BYTES, patches)))
 		return false;
-	if (near && passing)
-		to = (entry_function *)(near + MOVED_BYTES);
+	if (made && passing)
+		to = (entry_function *)(h->trampoline + MOVED_BYTES);
 	/* The slots in any case: that spares their callers the jump at the start. */
 	for (uint32_t i = 0; i < e->n_slots; i++)
 		if (e->slots[i] % 8 ||

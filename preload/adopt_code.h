@@ -10,7 +10,6 @@
 #include "find.h"
 
 #define ADOPT_NEAR_JUMP_BYTES 5u
-#define ADOPT_FAR_JUMP_BYTES  14u
 #define ADOPT_PASSING_BYTES   128u /* at most */
 
 /* jmp rel32. False: it does not reach. */
@@ -22,7 +21,7 @@ uint8_t *adopt_put_jump(uint8_t *at, uintptr_t target);
 /* Copies whole instructions to another place, with their distances corrected. Bytes copied, 0 when one does not go. */
 size_t adopt_move(uint8_t *to, const uint8_t *from, size_t least, size_t most);
 
-/* Where is the size of a request that sampling may pass over; false: there is none in a register. */
+/* Can sampling pass calls over without the hook? Not when a request's size is in no register. */
 bool adopt_passes(enum find_role role, enum find_shape shape);
 
 /*

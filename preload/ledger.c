@@ -414,13 +414,10 @@ static inline bool take_recent(struct ledger_own *own, uintptr_t pointer, struct
 
 void ledger_expect(struct ledger_own *own, uintptr_t pointer)
 {
-	uintptr_t goes;
-	const uint32_t *place;
-
 	if (sparse) /* the word's page may be new: to read it before it is written costs two faults */
 		return;
-	goes = recent_pointer(recent_of(own, pointer));
-	place = word_of(goes, false);
+	uintptr_t goes = recent_pointer(recent_of(own, pointer));
+	const uint32_t *place = word_of(goes, false);
 	if (place)
 		prefetch(place, key_of(goes));
 }

@@ -9,7 +9,7 @@
 
 #include "bootstrap.h"
 #include "hooks.h"
-#include "record.h"
+#include "sample.h"
 
 #define EXPORT __attribute__((visibility("default")))
 

@@ -36,9 +36,9 @@ struct record_self {
 	uint64_t open;
 	uint64_t process; /* version of the gate when this thread's state was made */
 	struct thread *thread;
-	void *last_alloc; /* for temporaries; NULL after anything else that is recorded */
+	void *last_alloc;      /* for temporaries; NULL after anything else that is recorded */
 	int64_t last_position; /* of sampling, after last_alloc */
-	bool ended;       /* the thread is past its end: states are borrowed per event */
+	bool ended;            /* the thread is past its end: states are borrowed per event */
 };
 extern struct record_gate *record_gate;
 extern _Thread_local struct record_self record_self __attribute__((tls_model("initial-exec")));
