@@ -11,6 +11,7 @@
 
 #include "../preload/find.h"
 #include "cmd.h"
+#include "symbols.h"
 #include "views/values.h"
 
 enum key { KEY_JSON = 0x100 };
@@ -149,7 +150,7 @@ static void print_entry(const struct find_entry *e)
 		printf("      adoptable by its %s\n", e->by_slot ? "slot" : "first instructions");
 }
 
-static void print_text(const char *path, const struct find_result *r)
+static void print_text(const char *path, const struct find_result *r, unsigned told)
 {
 	printf("%s\n  build-id ", path);
 	for (uint32_t i = 0; i < r->n_build_id; i++)
@@ -158,9 +159,13 @@ static void print_text(const char *path, const struct find_result *r)
 		r->allocator[0] ? r->allocator : "none that names itself", r->version[0] ? " " : "",
 		r->version);
 	printf("  libc: %u call sites allocate, %u free\n", r->libc_allocs, r->libc_frees);
-	printf("  stacks: unwind tables cover %u%% of the code (%u functions); symbols: %s\n",
-		percent(r->unwound_bytes, r->code_bytes), r->functions,
-		r->symbols ? "present" : "none, frames read module+0xoffset");
+	printf("  stacks: unwind tables cover %u%% of the code (%u functions)\n",
+		percent(r->unwound_bytes, r->code_bytes), r->functions);
+	if (r->symbols)
+		printf("  symbols: of %u functions", r->symbols);
+	else
+		fputs("  symbols: none", stdout);
+	printf("; panics tell the source file of %u\n", told);
 	if (r->unable)
 		printf("  nothing to adopt: %s\n", r->unable);
 	for (uint32_t i = 0; i < r->n_entries; i++)
@@ -202,7 +207,7 @@ static json_t *entry_json(const struct find_entry *e)
 		v->result_tested, "result_used_percent", v->result_used);
 }
 
-static json_t *result_json(const char *path, const struct find_result *r)
+static json_t *result_json(const char *path, const struct find_result *r, unsigned told)
 {
 	char id[sizeof(r->build_id) * 2 + 1] = "";
 	json_t *entries = json_array();
@@ -211,13 +216,14 @@ static json_t *result_json(const char *path, const struct find_result *r)
 		snprintf(id + 2 * i, 3, "%02x", r->build_id[i]);
 	for (uint32_t i = 0; i < r->n_entries; i++)
 		json_array_append_new(entries, entry_json(&r->entries[i]));
-	return json_pack("{s:o, s:s, s:s*, s:s*, s:I, s:I, s:I, s:I, s:I, s:b, s:s*, s:o}", "path",
-		value_text(path, PATH_MAX), "build_id", id, "allocator",
+	return json_pack("{s:o, s:s, s:s*, s:s*, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s*, s:o}",
+		"path", value_text(path, PATH_MAX), "build_id", id, "allocator",
 		r->allocator[0] ? r->allocator : NULL, "version", r->version[0] ? r->version : NULL,
 		"libc_alloc_sites", (json_int_t)r->libc_allocs, "libc_free_sites",
 		(json_int_t)r->libc_frees, "code_bytes", (json_int_t)r->code_bytes, "unwound_bytes",
 		(json_int_t)r->unwound_bytes, "unwound_functions", (json_int_t)r->functions,
-		"symbols", r->symbols, "nothing_to_adopt", r->unable, "entries", entries);
+		"symbols", (json_int_t)r->symbols, "told_functions", (json_int_t)told,
+		"nothing_to_adopt", r->unable, "entries", entries);
 }
 
 int cmd_scan(int argc, char **argv)
@@ -235,13 +241,14 @@ int cmd_scan(int argc, char **argv)
 	argp_parse(&argp, argc, argv, 0, NULL, &a);
 	for (int i = 0; i < a.n_paths; i++) {
 		struct find_result r;
+		unsigned told = symbols_told(a.paths[i]);
 		if (scan(&r, a.paths[i], &e)) {
 			cmd_complain("%s", e.text);
 			ret = EXIT_UNUSABLE;
 		} else if (a.json) {
-			bad |= json_array_append_new(all, result_json(a.paths[i], &r));
+			bad |= json_array_append_new(all, result_json(a.paths[i], &r, told));
 		} else {
-			print_text(a.paths[i], &r);
+			print_text(a.paths[i], &r, told);
 		}
 	}
 	if (bad || json_array_size(all)) {

@@ -108,6 +108,7 @@ static int function_init(struct profile *p, uint32_t i, const char *const *plumb
 	f->name = tally_name(t, hf->name);
 	f->module = hf->module;
 	f->unnamed = hf->flags & HT_FUNCTION_UNNAMED;
+	f->by_source = hf->flags & HT_FUNCTION_BY_SOURCE;
 	rust_name_read(&name, f->name);
 	if (hf->crate && name.rust && !name.call)
 		snprintf(name.crate, sizeof(name.crate), "%s", tally_name(t, hf->crate));
@@ -118,7 +119,7 @@ static int function_init(struct profile *p, uint32_t i, const char *const *plumb
 	if (!f->brief)
 		return -1;
 
-	if (!f->unnamed && name.crate[0]) {
+	if ((!f->unnamed || f->by_source) && name.crate[0]) {
 		f->crate = crate_index(p, table, name.crate);
 	} else {
 		if (module_crate[f->module] == PROFILE_NONE) {
@@ -129,6 +130,23 @@ static int function_init(struct profile *p, uint32_t i, const char *const *plumb
 		f->crate = module_crate[f->module];
 	}
 	return f->crate == PROFILE_NONE ? -1 : 0;
+}
+
+/* Functions of which nothing is known, among others that are told by source. */
+static int find_nameless(struct profile *p)
+{
+	bool *told = calloc((size_t)p->tally->n_modules + 1, sizeof(*told));
+
+	if (!told)
+		return -1;
+	for (uint32_t i = 0; i < p->tally->n_functions; i++)
+		told[p->functions[i].module] |= p->functions[i].by_source;
+	for (uint32_t i = 0; i < p->tally->n_functions; i++) {
+		struct profile_function *f = &p->functions[i];
+		f->nameless = told[f->module] && f->unnamed && !f->by_source;
+	}
+	free(told);
+	return 0;
 }
 
 static int functions_init(struct profile *p, const char *const *plumbing_crates)
@@ -145,6 +163,7 @@ static int functions_init(struct profile *p, const char *const *plumbing_crates)
 	bad |= !p->functions;
 	for (uint32_t i = 0; !bad && i < t->n_functions; i++)
 		bad |= function_init(p, i, plumbing_crates, &table, module_crate);
+	bad |= !bad && find_nameless(p);
 	for (uint32_t k = 0; !bad && k < N_PSEUDO; k++) {
 		struct profile_function *f = &p->functions[t->n_functions + k];
 		f->name = pseudo_names[k];
@@ -195,6 +214,17 @@ static int locations_init(struct profile *p, struct error *e)
 	return 0;
 }
 
+/* Is a function better told by who called it, in its own module? */
+static bool told_by_caller(const struct profile *p, uint32_t function, const struct blame_view *up)
+{
+	const struct profile_function *f = &p->functions[function], *caller;
+
+	if (!f->nameless || up->function == PROFILE_NONE)
+		return false;
+	caller = &p->functions[up->function];
+	return !caller->nameless && caller->module == f->module;
+}
+
 static void view_site(const struct profile *p, struct blame_view *views, uint32_t site)
 {
 	const struct blame_view *up = &views[p->tally->sites[site].parent];
@@ -204,7 +234,7 @@ static void view_site(const struct profile *p, struct blame_view *views, uint32_
 
 	while (i < n && p->functions[f[i].function].plumbing)
 		i++;
-	if (i == n) {
+	if (i == n || told_by_caller(p, f[i].function, up)) {
 		*v = *up;
 		if (v->function != PROFILE_NONE && v->inner == PROFILE_NONE)
 			v->inner = f[n - 1].function;

@@ -67,7 +67,9 @@ struct profile_function {
 	uint16_t module;  /* of the first location seen */
 	bool plumbing;
 	bool container;	 /* a container's method: rust_name.container is not "" */
-	bool unnamed;	 /* module+0xoffset */
+	bool unnamed;	 /* module+0xoffset, or by source */
+	bool by_source;	 /* crate::module::file:line+0xoffset, by the panics in its code */
+	bool nameless;	 /* module+0xoffset, where others of the module are by source */
 };
 
 struct profile_crate {
@@ -81,7 +83,9 @@ struct profile_crate {
 /* One bucket with its counters in sum form. Same index as tally.buckets. */
 struct profile_bucket {
 	uint32_t site;
-	uint32_t blame; /* function; always one: a stack that is all plumbing blames its innermost frame */
+	/* function; always one: a stack that is all plumbing blames its innermost frame. A nameless one is not blamed
+	 * where one of its module called it that is not. */
+	uint32_t blame;
 	struct totals totals;
 };
 

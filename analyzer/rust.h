@@ -43,9 +43,12 @@ bool rust_impl_crate(char *out, size_t size, const char *linker_name);
  * The name shortened for people, at most `size` bytes with its NUL: generic arguments deeper than one level become
  * "<…>", well-known paths lose their modules (alloc::vec::Vec → Vec), lifetimes, turbofish and C++ parameters go. Where
  * that does not fit, other paths lose their modules (a::…::X::f), then their crates, then generics and traits; at last
- * the middle is cut with "…" on a UTF-8 boundary. Returns the length.
+ * the middle is cut with "…" on a UTF-8 boundary. What is told by a source file loses its offset. Returns the length.
  */
 size_t rust_name_short(char *out, size_t size, const char *demangled);
+
+/* How much of a name is crate::module::file:line, where +0xoffset follows that; 0: it is not told by a source file. */
+size_t rust_name_source(const char *name);
 
 /* The same for a type, or several as "K, V": no tuple of them is a C++ function's parameters. */
 size_t rust_type_short(char *out, size_t size, const char *type);

@@ -14,7 +14,7 @@ struct shortener {
 	const struct text *t;
 	char out[SHORT_MAX];
 	size_t n;
-	bool cxx;
+	bool cxx, source;
 	unsigned level; /* 0 to 3: what more is left out so that it fits */
 };
 
@@ -51,12 +51,12 @@ static uint32_t put_path(struct shortener *w, uint32_t a, uint32_t b)
 			break;
 	}
 	struct span crate = {a, text_find(t, (struct span){a, end}, "::")};
-	uint32_t from = type != UINT32_MAX ? type : before;
+	uint32_t from = w->source && w->level >= 2 ? last : type != UINT32_MAX ? type : before;
 	bool known = !w->cxx && text_in_list(t, crate, known_crates);
 	if (n > 1 && from > a) {
-		if (known || w->level >= 2)
+		if (!w->source && (known || w->level >= 2))
 			a = from;
-		else if (w->level == 1 && from > crate.b + 2) {
+		else if (w->level >= 1 && from > crate.b + 2) {
 			put(w, t->s + a, crate.b - a);
 			put_word(w, "::…::");
 			a = from;
@@ -132,12 +132,27 @@ static void put_text(struct shortener *w, struct span x, unsigned nesting, unsig
 	}
 }
 
+size_t rust_name_source(const char *name)
+{
+	size_t end = 0, digits;
+	while (is_ident(name[end]) || (name[end] == ':' && name[end + 1] == ':'))
+		end += is_ident(name[end]) ? 1 : 2;
+	if (name[end] != ':')
+		return 0;
+	digits = strspn(name + end + 1, "0123456789");
+	return digits && !strncmp(name + end + 1 + digits, "+0x", 3) ? end + 1 + digits : 0;
+}
+
 static size_t shorten(char *out, size_t size, const struct text *t, bool cxx)
 {
 	struct shortener w;
+	size_t source = rust_name_source(t->s);
 	w.t = t;
 	w.cxx = cxx;
-	struct span all = cxx ? text_cxx_head(t) : (struct span){0, t->n};
+	w.source = source && source <= t->n;
+	struct span all = w.source ? (struct span){0, (uint32_t)source}
+			  : cxx    ? text_cxx_head(t)
+				   : (struct span){0, t->n};
 	for (w.level = 0; w.level <= 3; w.level++) {
 		w.n = 0;
 		put_text(&w, all, 0, 0);

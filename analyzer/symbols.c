@@ -8,22 +8,32 @@
 
 #define PROGRESS_LOCATIONS 4096u
 
+static uint32_t unnamed_function(struct resolver *r, struct object *o, const struct ht_location *l)
+{
+	uint64_t start, next;
+	char *source = NULL;
+	if (!object_function(o, l->offset - 1, &start, &next))
+		return resolver_unnamed(r, l->module, NULL, l->offset);
+	if (object_panic_source(o, start, next, &source))
+		r->failed = true;
+	uint32_t function = resolver_unnamed(r, l->module, source, start);
+	free(source);
+	return function;
+}
+
 static void locate(struct resolver *r, struct object *o, struct ht_location *l)
 {
 	/* the call is before the address it returns to, which can be the next function's or the next line's */
-	uint64_t address = l->offset - 1, start;
+	uint64_t address = l->offset - 1;
 	l->first_frame = (uint32_t)r->n_frames;
 	l->n_frames = 0;
 	if (o->n_units && object_locate_by_dwarf(r, o, l, address))
 		return;
 	const struct range *symbol = ranges_find(&o->symbol_ranges, address);
-	uint32_t function;
-	if (symbol)
-		function = object_symbol_function(r, o, l->module, symbol, NULL);
-	else
-		function = resolver_unnamed(r, l->module,
-			object_function_start(o, address, &start) ? start : l->offset);
-	resolver_frame(r, l, function, 0);
+	resolver_frame(r, l,
+		symbol ? object_symbol_function(r, o, l->module, symbol, NULL)
+		       : unnamed_function(r, o, l),
+		0);
 }
 
 static int location_compare(const void *a, const void *b)

@@ -28,6 +28,9 @@ struct symbols_options {
 int symbols_resolve(
 	struct tally *t, const struct symbols_options *o, char **warnings, struct error *e);
 
+/* How many functions of a file panics tell the source of, symbols or not; 0 also where it cannot be used. */
+unsigned symbols_told(const char *path);
+
 /*
  * Demangles a linker name into a fresh string: C++ by libiberty; Rust legacy without its ::h0123456789abcdef and v0
  * without [disambiguators]; anything else is copied. Suffixes of functions that the compiler split or copied (.cold,

@@ -144,7 +144,7 @@ static uint32_t die_function(struct resolver *r, struct object *o, uint32_t modu
 	else if (name)
 		made->function = resolver_function(r, module, name, file);
 	else
-		made->function = resolver_unnamed(r, module, low);
+		made->function = resolver_unnamed(r, module, NULL, low);
 	return made->function;
 }
 

@@ -2,8 +2,8 @@
 /*
  * Between the files that name addresses: ranges of code (symbols_ranges.c), ELF files (symbols_image.c), which of them
  * belong together (symbols_match.c), the names, functions and frames made so far (symbols_names.c), symbol tables
- * (symbols_table.c), DWARF (symbols_dwarf.c), unwind tables (symbols_unwind.c), all files about one module
- * (symbols_object.c), and the loop over a tally's addresses (symbols.c).
+ * (symbols_table.c), DWARF (symbols_dwarf.c), unwind tables (symbols_unwind.c), panics of what has no symbol
+ * (symbols_panics.c), all files about one module (symbols_object.c), and the loop over a tally's addresses (symbols.c).
  */
 #ifndef HEAPTALLY_SYMBOLS_INTERNAL_H
 #define HEAPTALLY_SYMBOLS_INTERNAL_H
@@ -103,6 +103,10 @@ struct object {
 
 	struct eh_table eh; /* where functions start */
 	Dwarf_CFI *cfi;     /* tells code from the gaps between */
+
+	bool panics_loaded;
+	struct panic *panics; /* by address */
+	size_t n_panics, cap_panics;
 };
 
 /* symbols_names.c */
@@ -175,8 +179,8 @@ int resolver_match(struct resolver *r, const struct image *debug, struct error *
 /* file may be NULL */
 uint32_t resolver_function(
 	struct resolver *r, uint32_t module, const char *linker_name, const char *file);
-/* module+0xoffset */
-uint32_t resolver_unnamed(struct resolver *r, uint32_t module, uint64_t offset);
+/* module+0xoffset; or source+0xoffset, where a source file is known, see object_panic_source */
+uint32_t resolver_unnamed(struct resolver *r, uint32_t module, const char *source, uint64_t offset);
 /* The next frame of l, which is the location that was begun last. */
 void resolver_frame(struct resolver *r, struct ht_location *l, uint32_t function, int line);
 void resolver_warn(struct resolver *r, const char *format, ...)
@@ -199,8 +203,18 @@ bool object_locate_by_dwarf(
 /* Nothing of *o is in use before. What cannot be used is warned about, once. */
 void object_open(struct object *o, struct resolver *r, const struct ht_module *m);
 void object_close(struct object *o);
-/* Where the function around an address starts, by its unwind data. */
-bool object_function_start(struct object *o, uint64_t address, uint64_t *start);
+/* Where the function around an address starts, and the next one, by unwind data. */
+bool object_function(struct object *o, uint64_t address, uint64_t *start, uint64_t *next);
+/*
+ * The source file that the panics of a function tell, and the first line of it that they name, as
+ * crate::module::of::the_file:line; NULL: they tell none. -1 when out of memory.
+ */
+int object_panic_source(struct object *o, uint64_t start, uint64_t next, char **source);
+/* Where a function of the table starts; UINT64_MAX after the last one. */
+static inline uint64_t eh_start(const struct eh_table *t, size_t i)
+{
+	return i < t->n ? t->address + (uint64_t)t->entries[i].start : UINT64_MAX;
+}
 /* Empty when there is none that is understood. */
 void image_eh_table(const struct image *i, struct eh_table *out);
 /* All functions that have unwind data, sorted; what is not understood is left out. False when out of memory. */

@@ -119,17 +119,22 @@ uint32_t resolver_function(
 	return function;
 }
 
-uint32_t resolver_unnamed(struct resolver *r, uint32_t module, uint64_t offset)
+uint32_t resolver_unnamed(struct resolver *r, uint32_t module, const char *source, uint64_t offset)
 {
 	const char *base = base_name(tally_string(r->t, r->t->modules[module].path));
 	char *text = NULL, *clean = NULL;
 	uint32_t function = 0;
-	if (asprintf(&text, "%s+0x%llx", *base ? base : "?", (unsigned long long)offset) >= 0) {
+	if (asprintf(&text, "%s+0x%llx",
+		    source  ? source
+		    : *base ? base
+			    : "?",
+		    (unsigned long long)offset) >= 0) {
 		clean = symbols_clean(text);
 		free(text);
 	}
 	if (clean)
-		function = function_add(r, module, intern(r, clean), 0, 0, HT_FUNCTION_UNNAMED);
+		function = function_add(r, module, intern(r, clean), 0, 0,
+			HT_FUNCTION_UNNAMED | (source ? HT_FUNCTION_BY_SOURCE : 0));
 	else
 		r->failed = true;
 	free(clean);

@@ -75,6 +75,7 @@ void object_close(struct object *o)
 	object_close_dwarf(o);
 	free(o->symbols);
 	free(o->symbol_ranges.v);
+	free(o->panics);
 	if (o->cfi)
 		dwarf_cfi_end(o->cfi);
 	image_close(&o->own);

@@ -150,7 +150,7 @@ uint32_t object_symbol_function(struct resolver *r, struct object *o, uint32_t m
 		return s->made.function;
 	const char *name = elf_strptr(o->symbols_elf, o->strings_index, s->name);
 	uint32_t function = name && *name ? resolver_function(r, module, name, file)
-					  : resolver_unnamed(r, module, found->low);
+					  : resolver_unnamed(r, module, NULL, found->low);
 	if (!file)
 		s->made = (struct made){function, module};
 	return function;

@@ -33,17 +33,14 @@ void image_eh_table(const struct image *i, struct eh_table *out)
 	}
 }
 
-/*
- * Where the function around an address starts. libdw only tells where the function's row of rules starts; the header's
- * table has the functions.
- */
-bool object_function_start(struct object *o, uint64_t address, uint64_t *start)
+/* libdw only tells where the function's row of rules starts; the header's table has the functions. */
+bool object_function(struct object *o, uint64_t address, uint64_t *start, uint64_t *next)
 {
 	Dwarf_Frame *frame;
 	size_t low = 0, high = o->eh.n;
 	while (low < high) {
 		size_t middle = (low + high) / 2;
-		if (o->eh.address + (uint64_t)o->eh.entries[middle].start <= address)
+		if (eh_start(&o->eh, middle) <= address)
 			low = middle + 1;
 		else
 			high = middle;
@@ -51,7 +48,8 @@ bool object_function_start(struct object *o, uint64_t address, uint64_t *start)
 	if (!low || !o->cfi || dwarf_cfi_addrframe(o->cfi, address, &frame))
 		return false;
 	free(frame);
-	*start = o->eh.address + (uint64_t)o->eh.entries[low - 1].start;
+	*start = eh_start(&o->eh, low - 1);
+	*next = eh_start(&o->eh, low);
 	return true;
 }
 

@@ -113,7 +113,7 @@ struct find_result {
 	bool gone_round; /* an allocator is left out, since calls go round what was found of it */
 	char allocator[16]; /* "mimalloc", "jemalloc" or "" */
 	char version[48];   /* "v3", "5.3.0"; "" when it cannot be told */
-	bool symbols;       /* has .symtab */
+	uint32_t symbols;   /* functions that .symtab names */
 	bool program;       /* names a program interpreter */
 	uint32_t libc_allocs,
 		libc_frees; /* call sites of what it imports of the malloc family, by kind */

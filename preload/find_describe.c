@@ -167,7 +167,9 @@ void find_describe(struct find_result *r, const struct elf_view *view, const str
 	}
 	sum_frames(r, &view->frames);
 	count_libc(r, sites);
-	r->symbols = view->full.n > 1;
+	for (size_t i = 0; i < view->full.n; i++)
+		r->symbols += ELF64_ST_TYPE(view->full.symbols[i].st_info) == STT_FUNC &&
+			      view->full.symbols[i].st_shndx != SHN_UNDEF;
 	r->program = view->program;
 	r->relro = view->relro;
 	r->relro_bytes = view->relro_bytes;

@@ -441,6 +441,7 @@ struct ht_locality {
 enum ht_function_flags {
 	HT_FUNCTION_UNNAMED = 1, /* name is made up: module+0xoffset */
 	HT_FUNCTION_NO_LINES = 2,
+	HT_FUNCTION_BY_SOURCE = 4, /* besides UNNAMED: crate::module::file:line+0xoffset, by what the code refers to */
 };
 
 struct ht_function {

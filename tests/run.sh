@@ -35,7 +35,7 @@ suite() {
 
 suite unit build/unit
 suite fuzz tests/integration/fuzz.sh
-for script in symbols man claims run judge tsan marks scale adopt debug_file plugin truth rspack diff; do
+for script in symbols man claims run judge tsan marks scale adopt debug_file stripped plugin truth rspack diff; do
 	suite "$script" "tests/integration/$script.sh"
 done
 echo "$passed passed, $failed failed, $skipped skipped"

@@ -46,7 +46,7 @@ unsigned line_name(FILE *out, const char *clean, unsigned columns)
 {
 	char brief[512];
 
-	if (!clean[utf8_fit(clean, columns)])
+	if (!rust_name_source(clean) && !clean[utf8_fit(clean, columns)])
 		return line_cut(out, clean, columns);
 	rust_name_short(brief, columns + 1 < sizeof(brief) ? columns + 1 : sizeof(brief), clean);
 	return line_cut(out, brief, columns);

@@ -64,13 +64,16 @@ static void note_copies(struct report_builder *b)
 	free(copied);
 }
 
-static uint64_t unnamed_peak(const struct profile *p)
+/* Held at the peak by functions without a symbol: those that are told by source, or those that are not. */
+static uint64_t unnamed_peak(const struct profile *p, bool by_source)
 {
 	uint64_t sum = 0;
 
-	for (uint32_t i = 0; i < p->n_blames; i++)
-		if (p->functions[p->blames[i].function].unnamed)
+	for (uint32_t i = 0; i < p->n_blames; i++) {
+		const struct profile_function *f = &p->functions[p->blames[i].function];
+		if (f->unnamed && f->by_source == by_source)
 			sum += totals_metric(&p->blames[i].totals, METRIC_PEAK);
+	}
 	return sum;
 }
 
@@ -81,7 +84,8 @@ void report_make_notes(struct report_builder *b)
 	const struct report *r = b->r;
 	const struct report_summary *s = &r->summary;
 	uint64_t events = s->total.allocs + s->total.reallocs + s->total.frees, dropped = 0;
-	uint64_t peak = totals_metric(&s->total, METRIC_PEAK), unnamed = unnamed_peak(b->p);
+	uint64_t peak = totals_metric(&s->total, METRIC_PEAK);
+	uint64_t unnamed = unnamed_peak(b->p, false), by_source = unnamed_peak(b->p, true);
 	bool unseen = false;
 	char x[FIGURE_SIZE], y[FIGURE_SIZE], z[FIGURE_SIZE];
 
@@ -103,6 +107,14 @@ void report_make_notes(struct report_builder *b)
 	if (dropped > events / 1000)
 		note(b, "dropped", "%s of %s events were dropped: see the end.",
 			figure_count(x, dropped), figure_count(y, events));
+	if (by_source)
+		note(b, "by_source",
+			"%s of the peak is in functions without a symbol that are told by a source "
+			"file: "
+			"a::b:7 has code that may panic at line 7 of b.rs in a, its own or "
+			"inlined. "
+			"--debug-file takes a file with symbols.",
+			figure_share(x, report_share(by_source, peak)));
 	if (unnamed > peak / 5)
 		note(b, "unnamed",
 			"%s of the peak is in functions without a name; --debug-file takes a file "

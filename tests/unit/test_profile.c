@@ -152,6 +152,57 @@ Test(profile, nothing_but_plumbing_blames_the_innermost)
 	fixture_release(&f);
 }
 
+/* What is known of a function by name in STACK. */
+static void set_flags(struct synth *s, const char *name, uint16_t flags)
+{
+	uint32_t n = s->tables[HT_SEC_FUNCTIONS].n;
+
+	for (uint32_t i = 0; i < n; i++) {
+		struct ht_function *f = synth_at(s, HT_SEC_FUNCTIONS, i);
+		if (!strcmp(synth_at(s, HT_SEC_NAMES, f->name), name))
+			f->flags |= flags;
+	}
+}
+
+Test(profile, a_nameless_function_is_told_by_its_caller)
+{
+	struct fixture f;
+	struct synth *s = synth_init(&f.synth);
+	const uint16_t source = HT_FUNCTION_UNNAMED | HT_FUNCTION_BY_SOURCE;
+
+	synth_hold(s,
+		STACK(s, "app::outer:3+0x10", "app::inner:5+0x20", "prog+0x30",
+			"alloc::vec:7+0x40"),
+		3, 100);
+	synth_hold(s, STACK(s, "prog+0x50", "alloc::vec:7+0x40", "prog+0x60"), 1, 100);
+	synth_hold(s, STACK(s, "app::outer:3+0x10", "alloc::vec:7+0x40"), 2, 100);
+	set_flags(s, "app::outer:3+0x10", source);
+	set_flags(s, "app::inner:5+0x20", source);
+	set_flags(s, "alloc::vec:7+0x40", source);
+	set_flags(s, "prog+0x30", HT_FUNCTION_UNNAMED);
+	set_flags(s, "prog+0x50", HT_FUNCTION_UNNAMED);
+	set_flags(s, "prog+0x60", HT_FUNCTION_UNNAMED);
+	/* called by a function that is told, of another module */
+	uint32_t other = synth_module(s, "/lib/other.so");
+	synth_frame(s, other, 0x100, "other.so+0x100", NULL, 0);
+	synth_frame(s, other, 0x200, "lib::told:1+0x200", NULL, 0);
+	set_flags(s, "other.so+0x100", HT_FUNCTION_UNNAMED);
+	set_flags(s, "lib::told:1+0x200", source);
+	synth_hold(s, synth_site(s, STACK(s, "app::outer:3+0x10"), other, 0x100), 4, 100);
+	fixture_load(&f);
+
+	const struct profile_blame *b = blame_of(&f, "app::inner:5+0x20");
+	cr_expect_eq(b->totals.allocs, 3);
+	cr_expect_str_eq(name_of(&f, b->inner), "prog+0x30");
+	cr_expect_str_eq(name_of(&f, b->caller), "app::outer:3+0x10");
+	cr_expect_eq(blame_of(&f, "prog+0x60")->totals.allocs, 1, "nobody tells it: the innermost");
+	cr_expect_eq(blame_of(&f, "app::outer:3+0x10")->totals.allocs, 2);
+	cr_expect_eq(blame_of(&f, "other.so+0x100")->totals.allocs, 4);
+	cr_expect_eq(crate_of(&f, "app")->totals.allocs, 5);
+	cr_expect_eq(crate_of(&f, "prog")->totals.allocs, 1);
+	fixture_release(&f);
+}
+
 Test(profile, pseudo_frames_and_stacks_without_a_frame)
 {
 	struct fixture f;

@@ -216,6 +216,13 @@ Test(rust, shortens)
 		{"operator new(unsigned long)", "operator new", 73},
 		{"malloc", "malloc", 73},
 		{"", "", 73},
+		/* by source */
+		{"ab::cd::ef::gh:12+0x3f0", "ab::cd::ef::gh:12", 73},
+		{"ab::cd::ef::gh:12+0x3f0", "ab::cd::ef::gh:12", 18},
+		{"abcd::efgh::ij::kl:12+0x3f0", "abcd::…::ij::kl:12", 21},
+		{"abcd::efgh::ij::kl:12+0x3f0", "abcd::…::kl:12", 17},
+		{"alloc::vec:7+0x3f0", "alloc::vec:7", 73},
+		{"a.node+0x3f0", "a.node+0x3f0", 73},
 	};
 	for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++) {
 		char out[73];
@@ -223,6 +230,17 @@ Test(rust, shortens)
 		cr_expect_str_eq(out, all[i].brief, "%s: %s", all[i].name, out);
 		cr_expect_eq(n, strlen(out));
 	}
+}
+
+Test(rust, tells_what_a_source_tells)
+{
+	cr_expect_eq(rust_name_source("ab::cd:12+0x3f0"), 9);
+	cr_expect_eq(rust_name_source("ab::cd+0x3f0"), 0);
+	cr_expect_eq(rust_name_source("ab::cd:12"), 0);
+	cr_expect_eq(rust_name_source("ab::cd:+0x3f0"), 0);
+	cr_expect_eq(rust_name_source("<ab::Cd as e::F>::g"), 0);
+	cr_expect_eq(rust_name_source("a.node+0x3f0"), 0);
+	cr_expect_eq(rust_name_source(""), 0);
 }
 
 static bool is_utf8_start(char c)
