@@ -79,6 +79,27 @@ test_sources_and_lines() {
 	done
 }
 
+# Files that are cut, or have other bytes in their section headers or in the table of functions, under the sanitizers.
+test_damaged_files() {
+	local at size headers table code
+	sources
+	build
+	size=$(stat -c %s pot)
+	headers=$(od -An -t u8 -j 40 -N 8 pot)
+	table=$((16#$(readelf -SW pot | sed -n 's/.* \.eh_frame_hdr  *PROGBITS  *[0-9a-f]* *\([0-9a-f]*\) .*/\1/p')))
+	for at in $(seq $((headers + 16)) 20 $((size - 8))) $(seq "$table" 4 $((table + 60))) -$((size / 2)) -$((headers + 100)); do
+		if [ "$at" -lt 0 ]; then
+			head -c $((-at)) pot >damaged
+		else
+			cp pot damaged
+			printf '\377\376\177' | dd of=damaged bs=1 seek="$at" conv=notrunc status=none
+		fi
+		"$bin/heaptally-sanitized" scan damaged >stdout 2>stderr
+		code=$?
+		[ $code -eq 0 ] || [ $code -eq 2 ] || fail "damaged at $at: exit code $code: $(tail -n 3 stderr)"
+	done
+}
+
 # C has no panics.
 test_no_panics() {
 	cat >c.c <<-'END'
@@ -133,5 +154,5 @@ for tool in jq rustc strip; do
 		exit 2
 	}
 done
-need "$shim" "$heaptally"
+need "$shim" "$heaptally" "$bin/heaptally-sanitized"
 run_all "$0" $seconds "$@"
