@@ -152,7 +152,7 @@ static void weigh(struct diff_modules *m, const struct profile *p, int side)
 		struct diff_module *to = &m->all[m->of[side][f->module]];
 		uint64_t bytes = totals_metric(&p->blames[i].totals, METRIC_BYTES);
 		to->bytes[side] += bytes;
-		to->unnamed_bytes[side] += f->unnamed ? bytes : 0;
+		to->unnamed_bytes[side] += f->unnamed && !f->by_source ? bytes : 0;
 		to->host |= !strcmp(p->crates[f->crate].name, "v8");
 	}
 }
@@ -218,12 +218,28 @@ static int modules_init(struct diff_modules *m, const struct profile *const side
 
 bool diff_by_sizes(const struct diff_modules *m, const struct profile *p, int side, uint32_t f)
 {
-	const struct diff_module *x = &m->all[m->of[side][p->functions[f].module]];
+	const struct profile_function *fn = &p->functions[f];
+	const struct diff_module *x = &m->all[m->of[side][fn->module]];
 
-	return x->sizes || (p->functions[f].unnamed && !x->same_build);
+	return x->sizes || (fn->unnamed && !fn->by_source && !x->same_build);
 }
 
 /* ---- functions ---- */
+
+/* What a function may be called on both sides. Of another build a source file stands for all that are told by it. */
+static char *common_name(const struct diff_modules *m, const struct profile *p, int side,
+	uint32_t f, enum diff_name level)
+{
+	const struct profile_function *fn = &p->functions[f];
+	char *name = diff_name(fn->name, level), *line;
+
+	if (name && fn->by_source && !m->all[m->of[side][fn->module]].same_build) {
+		line = strrchr(name, ':');
+		if (line)
+			*line = '\0';
+	}
+	return name;
+}
 
 /* What a function is called in a round; of a module that is told by sizes all are one. */
 static char *function_key(const struct diff_modules *m, const struct profile *p, int side,
@@ -231,7 +247,7 @@ static char *function_key(const struct diff_modules *m, const struct profile *p,
 {
 	uint32_t module = m->of[side][p->functions[f].module];
 	bool sizes = diff_by_sizes(m, p, side, f);
-	char *name = sizes ? strdup("") : diff_name(p->functions[f].name, level), *key = NULL;
+	char *name = sizes ? strdup("") : common_name(m, p, side, f, level), *key = NULL;
 
 	if (name && asprintf(&key, "%u%c%s", module, sizes ? '#' : ':', name) < 0)
 		key = NULL;
@@ -413,9 +429,10 @@ struct diff_row *diff_row_new(struct diff *d)
 }
 
 /* A function's name without its closures, for people. */
-static char *shown_name(const struct profile *p, uint32_t f)
+static char *shown_name(
+	const struct diff_modules *m, const struct profile *p, int side, uint32_t f)
 {
-	char *name = diff_name(p->functions[f].name, DIFF_NAME_WRITTEN);
+	char *name = common_name(m, p, side, f, DIFF_NAME_WRITTEN);
 	char *clean = name ? utf8_clean(name, NAME_MAX_BYTES) : NULL;
 
 	free(name);
@@ -433,14 +450,14 @@ static int name_row(struct diff_row *r, const struct diff_names *n, const struct
 
 	r->engine = m->all[m->of[s][fn->module]].host;
 	r->unsteady = diff_unsteady(sides[s]->crates[fn->crate].name, r->engine);
-	r->name = shown_name(sides[s], f);
+	r->name = shown_name(m, sides[s], s, f);
 	rust_name_short(brief, sizeof(brief), r->name ? r->name : "");
 	r->brief = utf8_clean(brief, sizeof(brief));
 	r->crate = utf8_clean(sides[s]->crates[fn->crate].name, NAME_MAX_BYTES);
 	r->module =
 		utf8_clean(basename(tally_string(t, t->modules[fn->module].path)), NAME_MAX_BYTES);
 	if (n->moved[group]) {
-		r->was = shown_name(sides[BEFORE], n->first[BEFORE][group]);
+		r->was = shown_name(m, sides[BEFORE], BEFORE, n->first[BEFORE][group]);
 		if (!r->was)
 			return -1;
 	}

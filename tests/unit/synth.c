@@ -323,9 +323,18 @@ uint32_t synth_stack(struct synth *s, const char *const *names)
 	return site;
 }
 
+void synth_flags(struct synth *s, const char *name, uint16_t flags)
+{
+	for (uint32_t i = 0; i < count(s, HT_SEC_FUNCTIONS); i++) {
+		struct ht_function *f = synth_at(s, HT_SEC_FUNCTIONS, i);
+		if (!strcmp(synth_at(s, HT_SEC_NAMES, f->name), name))
+			f->flags |= flags;
+	}
+}
+
 uint32_t synth_unnamed(struct synth *s, const char *path, uint64_t offset)
 {
-	uint32_t first = count(s, HT_SEC_FUNCTIONS), module;
+	uint32_t module;
 	const char *slash = strrchr(path, '/');
 	char name[64];
 
@@ -339,9 +348,7 @@ uint32_t synth_unnamed(struct synth *s, const char *path, uint64_t offset)
 	snprintf(name, sizeof(name), "%s+0x%llx", slash ? slash + 1 : path,
 		(unsigned long long)offset);
 	synth_frame(s, module, offset, name, NULL, 0);
-	for (uint32_t f = first; f < count(s, HT_SEC_FUNCTIONS); f++)
-		((struct ht_function *)synth_at(s, HT_SEC_FUNCTIONS, f))->flags |=
-			HT_FUNCTION_UNNAMED;
+	synth_flags(s, name, HT_FUNCTION_UNNAMED);
 	return synth_site(s, 0, module, offset);
 }
 

@@ -55,6 +55,8 @@ uint32_t synth_call(struct synth *s, uint32_t parent, const char *name);
 /* The site of a stack, outermost function first. */
 uint32_t synth_stack(struct synth *s, const char *const *names);
 #define STACK(s, ...) synth_stack(s, (const char *const[]){__VA_ARGS__, NULL})
+/* Adds to the flags of all functions of that name: enum ht_function_flags. */
+void synth_flags(struct synth *s, const char *name, uint16_t flags);
 /* The site of an address without a name that nobody calls, in the module of that path, made when there is none. */
 uint32_t synth_unnamed(struct synth *s, const char *path, uint64_t offset);
 uint32_t synth_bucket(struct synth *s, uint32_t site, uint64_t bytes);

@@ -78,6 +78,13 @@ static void hold_at(struct pair *p, int side, uint64_t offset, uint64_t n, uint6
 	synth_hold(s, synth_unnamed(s, "/app/binding.node", offset), n, bytes);
 }
 
+/* Told by its source file. */
+static void hold_source(struct pair *p, int side, const char *name, uint64_t n, uint64_t bytes)
+{
+	hold(p, side, name, n, bytes);
+	synth_flags(&p->synth[side], name, HT_FUNCTION_UNNAMED | HT_FUNCTION_BY_SOURCE);
+}
+
 static void name_is(const char *name, enum diff_name level, const char *wanted)
 {
 	char *got = diff_name(name, level);
@@ -314,6 +321,47 @@ Test(diff, a_size_class_where_there_are_no_names)
 	cr_expect_eq(r->after.totals.allocs, 0);
 	cr_expect_eq(r->place.before, 0x100);
 	cr_expect_eq(r->place.after, -1);
+	pair_release(&p);
+}
+
+Test(diff, a_source_file_of_another_build)
+{
+	struct pair p;
+
+	pair_init(&p);
+	hold_source(&p, BEFORE, "app::same:10+0x1000", 1000, 64);
+	hold_source(&p, AFTER, "app::same:12+0x1080", 1000, 64);
+	hold_source(&p, BEFORE, "app::grown:5+0x2000", 1000, 128);
+	hold_source(&p, BEFORE, "app::grown:70+0x2100", 1000, 128);
+	hold_source(&p, AFTER, "app::grown:6+0x2080", 4000, 128);
+	hold_source(&p, AFTER, "app::grown:71+0x2180", 1000, 128);
+	pair_diff(&p, DIFF_BY_ANY, 1);
+	cr_assert_eq(p.diff.n_rows, 1);
+	const struct diff_row *r = &p.diff.rows[0];
+	cr_expect_not(r->sizes);
+	cr_expect_str_eq(r->name, "app::grown");
+	cr_expect_str_eq(r->crate, "app");
+	cr_expect_eq(r->change, DIFF_GREW);
+	cr_expect_eq(r->before.totals.allocs, 2000);
+	cr_expect_eq(r->after.totals.allocs, 5000);
+	pair_release(&p);
+}
+
+Test(diff, functions_by_source_of_the_same_build)
+{
+	struct pair p;
+
+	pair_init(&p);
+	for (int s = 0; s < 2; s++) {
+		hold_source(&p, s, "app::same:10+0x1000", 1000, 64);
+		hold_source(&p, s, "app::grown:5+0x2000", s == AFTER ? 4000 : 1000, 128);
+		hold_source(&p, s, "app::grown:5+0x2100", 1000, 128);
+	}
+	pair_diff(&p, DIFF_BY_ANY, 1);
+	cr_assert_eq(p.diff.n_rows, 1);
+	cr_expect_str_eq(p.diff.rows[0].name, "app::grown:5+0x2000");
+	cr_expect_str_eq(p.diff.rows[0].brief, "app::grown:5");
+	cr_expect_eq(p.diff.rows[0].before.totals.allocs, 1000);
 	pair_release(&p);
 }
 

@@ -152,18 +152,6 @@ Test(profile, nothing_but_plumbing_blames_the_innermost)
 	fixture_release(&f);
 }
 
-/* What is known of a function by name in STACK. */
-static void set_flags(struct synth *s, const char *name, uint16_t flags)
-{
-	uint32_t n = s->tables[HT_SEC_FUNCTIONS].n;
-
-	for (uint32_t i = 0; i < n; i++) {
-		struct ht_function *f = synth_at(s, HT_SEC_FUNCTIONS, i);
-		if (!strcmp(synth_at(s, HT_SEC_NAMES, f->name), name))
-			f->flags |= flags;
-	}
-}
-
 Test(profile, a_nameless_function_is_told_by_its_caller)
 {
 	struct fixture f;
@@ -176,18 +164,18 @@ Test(profile, a_nameless_function_is_told_by_its_caller)
 		3, 100);
 	synth_hold(s, STACK(s, "prog+0x50", "alloc::vec:7+0x40", "prog+0x60"), 1, 100);
 	synth_hold(s, STACK(s, "app::outer:3+0x10", "alloc::vec:7+0x40"), 2, 100);
-	set_flags(s, "app::outer:3+0x10", source);
-	set_flags(s, "app::inner:5+0x20", source);
-	set_flags(s, "alloc::vec:7+0x40", source);
-	set_flags(s, "prog+0x30", HT_FUNCTION_UNNAMED);
-	set_flags(s, "prog+0x50", HT_FUNCTION_UNNAMED);
-	set_flags(s, "prog+0x60", HT_FUNCTION_UNNAMED);
+	synth_flags(s, "app::outer:3+0x10", source);
+	synth_flags(s, "app::inner:5+0x20", source);
+	synth_flags(s, "alloc::vec:7+0x40", source);
+	synth_flags(s, "prog+0x30", HT_FUNCTION_UNNAMED);
+	synth_flags(s, "prog+0x50", HT_FUNCTION_UNNAMED);
+	synth_flags(s, "prog+0x60", HT_FUNCTION_UNNAMED);
 	/* called by a function that is told, of another module */
 	uint32_t other = synth_module(s, "/lib/other.so");
 	synth_frame(s, other, 0x100, "other.so+0x100", NULL, 0);
 	synth_frame(s, other, 0x200, "lib::told:1+0x200", NULL, 0);
-	set_flags(s, "other.so+0x100", HT_FUNCTION_UNNAMED);
-	set_flags(s, "lib::told:1+0x200", source);
+	synth_flags(s, "other.so+0x100", HT_FUNCTION_UNNAMED);
+	synth_flags(s, "lib::told:1+0x200", source);
 	synth_hold(s, synth_site(s, STACK(s, "app::outer:3+0x10"), other, 0x100), 4, 100);
 	fixture_load(&f);
 
