@@ -95,6 +95,8 @@ static void put_where(const struct view *w, const struct finding *f)
 	if (!out)
 		return;
 	fprintf(out, "%s, crate %s", brief(w, g->blame), evidence_crate(w->v, g));
+	if (w->v->profile->functions[g->blame].by_source)
+		fputs(", told by what may panic in it", out);
 	if (*file)
 		fprintf(out, ", %s", slash ? slash + 1 : file);
 	if (g->line)
