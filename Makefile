@@ -124,10 +124,10 @@ $(BUILD)/tests/fuzz_tally: $(BUILD)/sanitized/tests/fuzz/fuzz_tally.o $(BUILD)/s
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(SANITIZE) -o $@ $^ $(ANALYZER_LIBS)
 
-bench: ## the cost, beside that of other profilers; VARIANT=small ROUNDS=5 BINDING=both
+bench: ## the cost, beside that of other profilers; VARIANT=small ROUNDS=5 BINDING=both TOOLS=sampled_shim
 	@tests/deps.sh test
 	@$(MAKE) --no-print-directory all $(addprefix $(BUILD)/bench/,measure micro empty_hook.so)
-	@ROUNDS=$(ROUNDS) VARIANT=$(VARIANT) BINDING=$(BINDING) tests/bench/bench.sh
+	@ROUNDS=$(ROUNDS) VARIANT=$(VARIANT) BINDING=$(BINDING) TOOLS="$(TOOLS)" tests/bench/bench.sh
 $(BUILD)/bench/empty_hook.so: tests/bench/empty_hook.c
 	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -shared -fPIC -o $@ $<
 $(BUILD)/bench/%: tests/bench/%.c

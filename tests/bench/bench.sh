@@ -3,6 +3,7 @@
 # What recording costs: the rspack example as it is, under heaptally and under its peers, in turns; then one malloc/free
 # pair by itself. Prints tables, judges nothing.
 #   ROUNDS=9  VARIANT=full|small  BINDING=debug|release|both
+#   TOOLS="sampled_shim ..."  only these beside the baseline: more rounds in the same time, for what costs little
 # Needs build/heaptally, build/libheaptally.so and what the Makefile builds from this folder.
 set -u
 . "$(dirname "$0")/lib.sh"
@@ -23,6 +24,7 @@ need_node
 
 profile=$scratch/profile
 baseline() { measure "$@"; }
+baseline_again() { measure "$@"; } # how far apart two rows of the same are
 heaptally_shim() { measure env LD_PRELOAD="$shim" HEAPTALLY_OUT="$profile" "$@"; }
 heaptally_run() { measure "$build/heaptally" run -o "$profile" -- "$@"; }
 sampled_shim() { measure env LD_PRELOAD="$shim" HEAPTALLY_OUT="$profile" HEAPTALLY_SAMPLE=$sample "$@"; }
@@ -35,7 +37,7 @@ jemalloc() {
 }
 measure() { "$build/bench/measure" "$scratch/measured" "$@"; }
 
-tools=(baseline heaptally_shim heaptally_run sampled_shim sampled_run)
+tools=(baseline baseline_again heaptally_shim heaptally_run sampled_shim sampled_run)
 record_only=
 notes=()
 if command -v heaptrack >/dev/null; then
@@ -58,6 +60,14 @@ else
 	notes+=("peer: jemalloc, one sample in 512 KiB")
 fi
 
+if [ -n "${TOOLS-}" ]; then
+	for tool in $TOOLS; do
+		[[ " ${tools[*]} " == *" $tool "* ]] || die "TOOLS has '$tool', but can have: ${tools[*]:2}"
+	done
+	# shellcheck disable=SC2206
+	tools=(baseline baseline_again $TOOLS)
+fi
+
 # --- rounds ---------------------------------------------------------------------------------------------------------
 
 declare -A failed
@@ -77,7 +87,7 @@ run_once() {
 		return 1
 	fi
 	bytes=$(find "$profile" -type f -printf '%s\n' | awk '{ sum += $1 } END { printf "%.0f", sum }')
-	if [ "$tool" != baseline ] && [ "$bytes" -eq 0 ]; then
+	if [[ $tool != baseline* ]] && [ "$bytes" -eq 0 ]; then
 		failed[$tool]="it left no profile"
 		return 1
 	fi
@@ -95,7 +105,7 @@ all_rounds() {
 	mv "$scratch/dist" "$scratch/dist.baseline"
 	build_line=$(head -n 1 "$scratch/said")
 	: >"$scratch/results"
-	same="not compared, as heaptally failed"
+	same="not compared, as it failed or was left out"
 	for ((round = 1; round <= rounds; round++)); do
 		for ((i = 0; i < ${#tools[@]}; i++)); do
 			# everyone comes first once
@@ -131,6 +141,7 @@ table() {
 	done >"$scratch/tools"
 	awk '
 		function title(tool) {
+			if (tool == "baseline_again") return "baseline again"
 			if (tool == "heaptally_shim") return "heaptally, recording"
 			if (tool == "heaptally_run") return "heaptally run"
 			if (tool == "sampled_shim") return "sampled, recording"
@@ -181,7 +192,7 @@ table() {
 					printf row, title(t), spread(t, 3, 0, "%.2f"), spread(t, 4, 0, "%.2f"), spread(t, 5, 0, "%.2f")
 			}
 			printf "\n%-20s %19s\n", "profile", "MB"
-			for (i = 2; i <= n_tools; i++) {
+			for (i = 3; i <= n_tools; i++) {
 				t = tools[i]
 				printf "%-20s %19s\n", title(t), failed[t] ? "failed" : spread(t, 6, 1e6, "%.2f")
 			}
@@ -208,10 +219,11 @@ cat <<'EOF'
 
 A ratio is the median of the rounds' ratios, each against the baseline of its
 round. CPU is user + system of all processes; peak RSS is that of the biggest
-process. "heaptally, recording" is the preloaded shim alone; "heaptally run" also
-names, compresses and sums up. "heaptrack --raw" records; "heaptrack" interprets
-meanwhile. "sampled" takes one sample in 512 KiB, as jemalloc does here. MB are
-10^6 bytes.
+process. "baseline again" is the same once more in each round: how far its ratios
+are from 1 is noise. "heaptally, recording" is the preloaded shim alone;
+"heaptally run" also names, compresses and sums up. "heaptrack --raw" records;
+"heaptrack" interprets meanwhile. "sampled" takes one sample in 512 KiB, as
+jemalloc does here. MB are 10^6 bytes.
 EOF
 
 # --- one pair -------------------------------------------------------------------------------------------------------
