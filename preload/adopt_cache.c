@@ -7,7 +7,7 @@
 
 #include "sys.h"
 
-#define CACHE_VERSION 4u /* counts up when the finder or struct find_result changes its mind */
+#define CACHE_VERSION 5u /* counts up when the finder or struct find_result changes its mind */
 #define KEY_BYTES     24u
 
 struct entry {
