@@ -3,7 +3,7 @@
  * Functions without a symbol, told by their panics. A Rust function that may panic passes a core::panic::Location, which
  * stripping leaves: { &str file; u32 line, column }, 24 bytes in a section of constants. The code reaches it by
  * lea reg, [rip + offset]. So the source files that a function refers to are known, those of what is inlined in it among
- * them: the file with the most references is taken, of the program's own crates before those of the registry before
+ * them: the file with the most references is taken, of the program's own crates before those that cargo fetched before
  * the standard library's.
  */
 #include <stdio.h>
@@ -25,24 +25,24 @@ struct sections {
 	size_t n, cap;
 };
 
-/* A panic location, as the file has it. */
-struct location {
+/* A place in the source, at the address of its location or of an instruction that refers to that. */
+struct panic {
 	uint64_t address;
-	const char *path; /* not terminated */
+	const char *path; /* in the file, not terminated */
 	uint32_t path_bytes, line;
 };
 
 struct locations {
-	struct location *v;
+	struct panic *v;
 	size_t n, cap;
 };
 
-/* An instruction that refers to one. */
-struct panic {
-	uint64_t address;
-	const char *path;
-	uint32_t path_bytes, line;
-};
+/* Both begin with it. */
+static int address_compare(const void *a, const void *b)
+{
+	const uint64_t *x = a, *y = b;
+	return (*x > *y) - (*x < *y);
+}
 
 static const unsigned char *bytes_at(const struct sections *s, uint64_t address, uint64_t n)
 {
@@ -63,7 +63,7 @@ static const unsigned char *bytes_at(const struct sections *s, uint64_t address,
 
 /* Whether there is a location, where the pointer in its first word is `text`. */
 static bool location_read(
-	struct location *l, const struct sections *constants, uint64_t address, uint64_t text)
+	struct panic *l, const struct sections *constants, uint64_t address, uint64_t text)
 {
 	const unsigned char *at = bytes_at(constants, address, 24);
 	uint64_t n;
@@ -90,7 +90,7 @@ static bool location_read(
 static bool locations_add(
 	struct locations *to, const struct sections *constants, uint64_t address, uint64_t text)
 {
-	struct location l;
+	struct panic l;
 	if (!location_read(&l, constants, address, text))
 		return true;
 	if (!grow(&to->v, to->n, &to->cap, sizeof(*to->v)))
@@ -136,18 +136,6 @@ static bool locations_in_place(struct locations *to, const struct sections *cons
 	return true;
 }
 
-static int location_compare(const void *a, const void *b)
-{
-	const struct location *x = a, *y = b;
-	return (x->address > y->address) - (x->address < y->address);
-}
-
-static const struct location *location_find(const struct locations *in, uint64_t address)
-{
-	const struct location key = {.address = address};
-	return bsearch(&key, in->v, in->n, sizeof(key), location_compare);
-}
-
 /* Looks at every byte: what is no instruction hits a location by chance only, once in 2^32 / their number. */
 static bool panics_find(
 	struct object *o, const struct section *code, const struct locations *locations)
@@ -160,21 +148,17 @@ static bool panics_find(
 			continue;
 		memcpy(&offset, at + 2, sizeof(offset));
 		uint64_t address = code->address + (uint64_t)(at - 1 - code->bytes);
-		const struct location *l =
-			location_find(locations, address + LEA_BYTES + (uint64_t)(int64_t)offset);
+		uint64_t refers_to = address + LEA_BYTES + (uint64_t)(int64_t)offset;
+		const struct panic *l = bsearch(
+			&refers_to, locations->v, locations->n, sizeof(*l), address_compare);
 		if (!l)
 			continue;
 		if (!grow(&o->panics, o->n_panics, &o->cap_panics, sizeof(*o->panics)))
 			return false;
-		o->panics[o->n_panics++] = (struct panic){address, l->path, l->path_bytes, l->line};
+		o->panics[o->n_panics] = *l;
+		o->panics[o->n_panics++].address = address;
 	}
 	return true;
-}
-
-static int section_compare(const void *a, const void *b)
-{
-	const struct section *x = a, *y = b;
-	return (x->address > y->address) - (x->address < y->address);
 }
 
 /* False when out of memory. */
@@ -194,7 +178,7 @@ static bool sections_read(const struct image *image, bool code, struct sections 
 		out->v[out->n++] = (struct section){header.sh_addr, data->d_buf, data->d_size};
 	}
 	if (out->n)
-		qsort(out->v, out->n, sizeof(*out->v), section_compare);
+		qsort(out->v, out->n, sizeof(*out->v), address_compare);
 	return true;
 }
 
@@ -208,7 +192,7 @@ static bool panics_load(struct object *o)
 		    locations_by_relocations(&locations, &o->own, &constants) &&
 		    locations_in_place(&locations, &constants);
 	if (locations.n)
-		qsort(locations.v, locations.n, sizeof(*locations.v), location_compare);
+		qsort(locations.v, locations.n, sizeof(*locations.v), address_compare);
 	for (size_t i = 0; good && locations.n && i < code.n; i++)
 		good = panics_find(o, &code.v[i], &locations);
 	free(locations.v);
@@ -217,13 +201,13 @@ static bool panics_load(struct object *o)
 	return good;
 }
 
-/* How close a path is to the program: the standard library's 1, the registry's 2, its own 3. */
+/* How close a path is to the program: the standard library's 1, that of what cargo fetched 2, its own 3. */
 static unsigned closeness(const char *path)
 {
 	if (!strncmp(path, "/rustc/", 7) || !strncmp(path, "/rust/deps/", 11) ||
 		strstr(path, "/rustlib/src/rust/"))
 		return 1;
-	return strstr(path, "/registry/src/") ? 2 : 3;
+	return strstr(path, "/registry/src/") || strstr(path, "/git/checkouts/") ? 2 : 3;
 }
 
 /* Without the version of name-1.2.3. */
@@ -354,7 +338,11 @@ int object_panic_source(struct object *o, uint64_t start, uint64_t next, char **
 		consider(&best, by_path[i], other - i);
 	}
 	free(by_path);
-	return best.panics && asprintf(source, "%s:%u", best.source, best.line) < 0 ? -1 : 0;
+	if (best.panics && asprintf(source, "%s:%u", best.source, best.line) < 0) {
+		*source = NULL;
+		return -1;
+	}
+	return 0;
 }
 
 unsigned symbols_told(const char *path)
