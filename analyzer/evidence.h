@@ -4,8 +4,8 @@
  * common the blame function, the call in it, the container method called there, the element type and the container.
  * Monomorphisations of a generic function are one function; of what they differ in, a group has what the bucket of most
  * bytes at the peak has.
- * Without names (release bindings) every call-site's address is a statement of its own and the container is unknown;
- * all that needs no names is there as well.
+ * Without names (release bindings) every call-site's address is a statement of its own and the container is unknown, but
+ * for what is called there being told by a container's source file; all that needs no names is there as well.
  *
  * Read-only once made. Everything is owned by the evidence; the profile must outlive it. Fields that say "0: unknown"
  * are 0 where the tally's version or options did not record them: a pattern then does without or finds nothing.

@@ -49,6 +49,24 @@ static const struct {
 	{"BTreeSet", CONTAINER_BTREE},
 };
 
+/* Where a container is written, of functions told by source. */
+static const struct {
+	const char *source;
+	enum container container;
+} sources[] = {
+	{"alloc::raw_vec", CONTAINER_VEC},
+	{"alloc::vec", CONTAINER_VEC},
+	{"alloc::collections::vec_deque", CONTAINER_VEC},
+	{"alloc::collections::binary_heap", CONTAINER_VEC},
+	{"smallvec::", CONTAINER_VEC},
+	{"thin_vec::", CONTAINER_VEC},
+	{"alloc::collections::btree", CONTAINER_BTREE},
+	{"hashbrown::", CONTAINER_TABLE},
+	{"alloc::string", CONTAINER_STRING},
+	{"alloc::str", CONTAINER_STRING},
+	{"alloc::fmt", CONTAINER_STRING},
+};
+
 static const struct {
 	const char *name;
 	uint32_t bytes;
@@ -171,6 +189,9 @@ const struct function_facts *names_facts(struct evidence_names *names, uint32_t 
 	f->read = true;
 	f->element = names->none;
 	f->root = intern_root(names, pf->name);
+	for (size_t i = 0; pf->by_source && i < sizeof(sources) / sizeof(*sources); i++)
+		if (starts(pf->name, sources[i].source))
+			f->container = sources[i].container;
 	if (pf->unnamed || function >= p->tally->n_functions)
 		return f;
 	f->clone = strstr(pf->name, "core::clone::Clone>::clone");

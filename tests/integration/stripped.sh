@@ -145,6 +145,13 @@ test_binding() {
 	cat shares
 	awk 'NR == 1 { exit !($1 > 0.75) }' shares || fail "the crate is told of $(head -n 1 shares) of the peak"
 	awk 'NR == 2 { exit !($1 < 0.05) }' shares || fail "nothing is told of $(tail -n 1 shares) of the peak"
+	for name in told named; do
+		jq '[.findings[] | select((.pattern | endswith("regrowth")) and
+			(.container | IN("Vec", "text", "hash table")))] | length' $name.json >$name.regrown
+	done
+	echo "containers that regrow, of which it is told what they are: $(cat told.regrown), with names $(cat named.regrown)"
+	[ "$(cat named.regrown)" -ge 5 ] && [ "$(cat told.regrown)" -ge $(($(cat named.regrown) / 2)) ] ||
+		fail "$(cat told.regrown) of $(cat named.regrown) containers are told"
 }
 
 case ${1-} in --one) "test_$2"; exit ;; esac

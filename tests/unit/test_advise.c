@@ -173,6 +173,44 @@ Test(evidence, containers_by_names)
 	fixture_release(&f);
 }
 
+Test(evidence, containers_by_source)
+{
+	static const struct {
+		const char *method;
+		enum container container;
+	} cases[] = {
+		{"alloc::raw_vec:509+0x100", CONTAINER_VEC},
+		{"hashbrown::raw:418+0x110", CONTAINER_TABLE},
+		{"alloc::collections::btree::node:802+0x120", CONTAINER_BTREE},
+		{"alloc::fmt:600+0x130", CONTAINER_STRING},
+		{"core::slice::iter:102+0x140", CONTAINER_UNKNOWN},
+		{"hashbrown_like::raw:418+0x150", CONTAINER_UNKNOWN},
+	};
+	const uint16_t source = HT_FUNCTION_UNNAMED | HT_FUNCTION_BY_SOURCE;
+	struct fixture f;
+	struct synth *s = synth_init(&f.synth);
+	char blame[32];
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		snprintf(blame, sizeof(blame), "app::f:%zu+0x%zx", i + 1, 0x200 + i);
+		synth_hold(s, STACK(s, blame, cases[i].method), i + 1, 48);
+		synth_flags(s, blame, source);
+		synth_flags(s, cases[i].method, source);
+	}
+	fixture_load(&f, NULL);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		/* what is no plumbing is blamed itself */
+		bool plumbing = strncmp(cases[i].method, "hashbrown_like", 14);
+		snprintf(blame, sizeof(blame), "app::f:%zu+0x%zx", i + 1, 0x200 + i);
+		const struct group *g = fixture_group(&f, plumbing ? blame : cases[i].method);
+		cr_expect_eq(g->container, cases[i].container, "%s is %s", cases[i].method,
+			container_name(g->container));
+		cr_expect_eq(g->totals.allocs, i + 1);
+		cr_expect_not(g->named);
+	}
+	fixture_release(&f);
+}
+
 /* Two lines of one function are two groups, two sizes of one line are one, and so are two callers. */
 Test(evidence, a_group_is_a_statement)
 {
