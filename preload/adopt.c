@@ -21,6 +21,7 @@
 #define MAX_HOOKS        64u
 #define MAX_WAITING      32u
 #define PROOF_MS         500u
+#define WHOLE_MS         10000u /* the first look at a module of 100 MB takes a second */
 #define PROOF_BLOCKS     64u
 #define MOVED_BYTES      128u /* instructions, 64 bytes at most, and the jump back */
 #define TRAMPOLINE_BYTES (MOVED_BYTES + ADOPT_PASSING_BYTES)
@@ -167,11 +168,12 @@ static uintptr_t hooked_dealloc(
 	X(3)                                                                                       \
 	X(4)                                                                                       \
 	X(5)                                                                                       \
-	X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15) X(16) X(17) X(18) X(19) X(20)      \
-		X(21) X(22) X(23) X(24) X(25) X(26) X(27) X(28) X(29) X(30) X(31) X(32) X(33)      \
-			X(34) X(35) X(36) X(37) X(38) X(39) X(40) X(41) X(42) X(43) X(44) X(45)    \
-				X(46) X(47) X(48) X(49) X(50) X(51) X(52) X(53) X(54) X(55) X(56)  \
-					X(57) X(58) X(59) X(60) X(61) X(62) X(63)
+	X(6)                                                                                       \
+	X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15) X(16) X(17) X(18) X(19) X(20) X(21)     \
+		X(22) X(23) X(24) X(25) X(26) X(27) X(28) X(29) X(30) X(31) X(32) X(33) X(34)      \
+			X(35) X(36) X(37) X(38) X(39) X(40) X(41) X(42) X(43) X(44) X(45) X(46)    \
+				X(47) X(48) X(49) X(50) X(51) X(52) X(53) X(54) X(55) X(56) X(57)  \
+					X(58) X(59) X(60) X(61) X(62) X(63)
 #define DEFINE_HOOK(n)                                                                             \
 	static uintptr_t alloc_##n(uintptr_t a, uintptr_t b, uintptr_t c, uintptr_t d)             \
 	{                                                                                          \
@@ -692,10 +694,9 @@ void adopt_consider(const struct module *m)
 	sys_unlock(&adopt_lock);
 }
 
-void adopt_run(void)
+/* Under the lock, which is given back. */
+static void adopt_all(void)
 {
-	if (!sys_trylock(&adopt_lock))
-		return;
 	while (n_waiting > 0) {
 		const struct module *m = modules_find(waiting[--n_waiting].start);
 		bool hooked_already = false;
@@ -710,6 +711,26 @@ void adopt_run(void)
 	}
 	__atomic_store_n(&adopt_waiting, false, __ATOMIC_RELEASE);
 	sys_unlock(&adopt_lock);
+}
+
+void adopt_run(void)
+{
+	if (sys_trylock(&adopt_lock))
+		adopt_all();
+}
+
+void adopt_run_whole(void)
+{
+	if (sys_lock_within(&adopt_lock, WHOLE_MS))
+		adopt_all();
+}
+
+void adopt_init(void)
+{
+	memset(&adopt_lock, 0, sizeof(adopt_lock));
+	memset(considered, 0, sizeof(considered));
+	n_waiting = 0;
+	adopt_waiting = false;
 }
 
 void adopt_forget(const struct module *m)

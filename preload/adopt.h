@@ -10,6 +10,9 @@
 
 struct module;
 
+/* For a fresh process image or a forked child. */
+void adopt_init(void);
+
 /* The module of this function is never adopted: it is the allocator behind the exported hooks. */
 void adopt_exclude(uintptr_t function);
 
@@ -20,8 +23,10 @@ void adopt_consider(const struct module *m);
  * next event that comes from elsewhere does it. */
 extern bool adopt_waiting;
 
-/* Finds, proves and hooks what waits. The calling thread is recording (RECORD_CLOSED). */
+/* Finds, proves and hooks what waits, unless another thread is at it. The calling thread is recording (RECORD_CLOSED). */
 void adopt_run(void);
+/* The same for a thread that goes on into what was just loaded: it waits for the other one, but not forever. */
+void adopt_run_whole(void);
 
 /* The module is gone: its hooks are free for others. */
 void adopt_forget(const struct module *m);

@@ -163,6 +163,7 @@ static bool start_tables(void)
 	if (depth == 0 || depth > UNWIND_MAX_DEPTH)
 		depth = depth ? UNWIND_MAX_DEPTH : DEFAULT_DEPTH;
 	describe_process(tally.header);
+	adopt_init();
 	if (!modules_init() || !site_tree_init() || !buckets_init() || !ledger_init(sample != 0) ||
 		!probes_init() || !threads_init() || !unwind_init(depth) || !clock_init())
 		return false;
@@ -685,7 +686,7 @@ void record_modules_added(void)
 	if (!t)
 		return;
 	modules_scan(adopt_consider);
-	adopt_run();
+	adopt_run_whole();
 	record_leave(t);
 }
 
@@ -700,7 +701,7 @@ void record_namespace_added(const struct link_map *loaded)
 	for (; loaded; loaded = loaded->l_next)
 		modules_find((uintptr_t)loaded->l_ld);
 	modules_scan(adopt_consider);
-	adopt_run();
+	adopt_run_whole();
 	record_leave(t);
 }
 
@@ -731,7 +732,7 @@ void record_start(void)
 	struct thread *t = record_enter();
 	if (t) {
 		modules_scan(adopt_consider);
-		adopt_run();
+		adopt_run_whole();
 		record_leave(t);
 	}
 }

@@ -122,16 +122,22 @@ void sys_exit(int code)
 		call(SYS_exit_group, code);
 }
 
+static void sleep_millisecond(void)
+{
+	const struct timespec millisecond = {0, 1000000};
+
+	call(SYS_nanosleep, &millisecond, 0);
+}
+
 bool sys_wait_for(int child, unsigned milliseconds)
 {
-	const struct timespec pause = {0, 1000000};
 	int status;
 
 	for (unsigned i = 0; i <= milliseconds; i++) {
 		long r = call(SYS_wait4, child, &status, WNOHANG | __WCLONE, 0);
 		if (r == child || r == -ECHILD)
 			return true;
-		call(SYS_nanosleep, &pause, 0);
+		sleep_millisecond();
 	}
 	return false;
 }
@@ -449,6 +455,16 @@ bool sys_trylock(struct sys_lock *lock)
 	/* acquire: what the holder before us wrote is visible */
 	return __atomic_compare_exchange_n(
 		&lock->state, &free, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+}
+
+bool sys_lock_within(struct sys_lock *lock, unsigned milliseconds)
+{
+	for (unsigned i = 0; !sys_trylock(lock); i++) {
+		if (i == milliseconds)
+			return false;
+		sleep_millisecond();
+	}
+	return true;
 }
 
 void sys_lock(struct sys_lock *lock)

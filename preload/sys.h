@@ -118,6 +118,8 @@ struct sys_lock {
 };
 void sys_lock(struct sys_lock *lock);
 bool sys_trylock(struct sys_lock *lock);
+/* False: others had it for that long. */
+bool sys_lock_within(struct sys_lock *lock, unsigned milliseconds);
 void sys_unlock(struct sys_lock *lock);
 
 #endif

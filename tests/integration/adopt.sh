@@ -140,6 +140,17 @@ test_closed() {
 	[ "$(own executable)" -eq 0 ] || fail "$(own executable) mappings are left"
 }
 
+# Their constructors map memory, which makes another thread look at a module before it is loaded to its end. Nobody may go
+# on with it until that is done.
+test_busy_threads() {
+	local i
+	export HOST_BUSY=1
+	for i in 1 2 3 4 5; do
+		rm -rf out cache
+		exact "$bin"/adopt/{toy-c-slot,jemalloc-c-slot,jemalloc-c-direct}-frames.so
+	done
+}
+
 # What an adopted allocator maps, it maps inside of calls that are recorded: it is its module's all the same.
 test_maps() {
 	local name=toy-c-slot-frames.so

@@ -2,9 +2,13 @@
 /*
  * host MODULE...: loads each, has it work, prints its ledger and checks that all was freed. -DNEEDED: the one module it
  * is linked with. In the environment HOST_NAMESPACE: each into a namespace of its own; HOST_CLOSE: each is closed before
- * the next one, and the last line says how many executable mappings are of no file.
+ * the next one, and the last line says how many executable mappings are of no file; HOST_BUSY: two other threads allocate
+ * all the time.
  */
 #include <dlfcn.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,13 +31,26 @@ static int executable_mappings(void)
 	return n;
 }
 
+static atomic_bool over;
+
+static void *be_busy(void *nothing)
+{
+	while (!over)
+		free(malloc(100));
+	return nothing;
+}
+
 int main(int argc, char **argv)
 {
+	pthread_t busy[2];
 	/* jemalloc's thread-local data is larger than what glibc keeps for modules that come late. */
 	if (!getenv("GLIBC_TUNABLES")) {
 		setenv("GLIBC_TUNABLES", "glibc.rtld.optional_static_tls=65536", 1);
 		execv("/proc/self/exe", argv);
 	}
+	for (int i = 0; i < 2 && getenv("HOST_BUSY"); i++)
+		if (pthread_create(&busy[i], NULL, be_busy, NULL) != 0)
+			return 4;
 	for (int i = 1; i < argc; i++) {
 		struct adopt_ledger l = {0};
 		int (*work)(struct adopt_ledger *) = NULL;
@@ -61,6 +78,9 @@ int main(int argc, char **argv)
 			return 3;
 #endif
 	}
+	over = true;
+	for (int i = 0; i < 2 && getenv("HOST_BUSY"); i++)
+		pthread_join(busy[i], NULL);
 	if (getenv("HOST_CLOSE"))
 		printf("mappings executable %d\n", executable_mappings());
 	return 0;
