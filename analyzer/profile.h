@@ -142,9 +142,10 @@ uint32_t profile_stack(const struct profile *p, uint32_t site, struct profile_fr
 
 /*
  * The call tree for flame graphs: node 0 is the root ("all"); children of a node are the functions called from it.
- * Nodes with the same parent and function are one. With fold_plumbing, frames that are plumbing are left out, except
- * that what the innermost other frame called stays as the leaf, so that it still shows what was allocated: the
- * innermost container's method (Vec, HashMap, Box, String …) or else the innermost frame. Recursion is kept.
+ * Nodes with the same parent and function are one. With fold_plumbing, frames that are plumbing are left out, and
+ * nameless ones below a frame of their module that is not, except that what the innermost other frame called stays as
+ * the leaf, so that it still shows what was allocated: the innermost container's method (Vec, HashMap, Box, String …) or
+ * else the innermost frame. Recursion is kept.
  * Parents have smaller indices than children; siblings are in no particular order. Stacks without a frame are the
  * root's own. -1: out of memory or more than 2^23 nodes.
  */

@@ -4,6 +4,7 @@
  * by walking whole stacks, and totals from a ledger that the test keeps itself.
  */
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -466,6 +467,38 @@ Test(profile, tree_folds_plumbing_down_to_a_leaf)
 	cr_assert(main && step);
 	cr_assert_eq(t.nodes[step].total.allocs, 3);
 	cr_assert_eq(t.n_nodes, 11);
+	profile_tree_release(&t);
+	fixture_release(&f);
+}
+
+Test(profile, tree_folds_the_nameless_below_what_is_told)
+{
+	struct fixture f;
+	struct synth *s = synth_init(&f.synth);
+	struct profile_tree t;
+	struct error e;
+
+	synth_hold(s,
+		STACK(s, "prog+0x10", "app::a:1+0x20", "prog+0x30", "app::b:2+0x40", "prog+0x50"),
+		3, 8);
+	for (int i = 1; i <= 5; i += 2) {
+		char name[16];
+		snprintf(name, sizeof(name), "prog+0x%d0", i);
+		synth_flags(s, name, HT_FUNCTION_UNNAMED);
+	}
+	synth_flags(s, "app::a:1+0x20", HT_FUNCTION_UNNAMED | HT_FUNCTION_BY_SOURCE);
+	synth_flags(s, "app::b:2+0x40", HT_FUNCTION_UNNAMED | HT_FUNCTION_BY_SOURCE);
+	fixture_load(&f);
+
+	cr_assert_eq(profile_tree_init(&t, &f.profile, true, &e), 0);
+	uint32_t outer = child(&f, &t, 0, "prog+0x10");
+	uint32_t b = child(&f, &t, child(&f, &t, outer, "app::a:1+0x20"), "app::b:2+0x40");
+	cr_assert(outer && b && child(&f, &t, b, "prog+0x50"));
+	cr_expect_eq(t.n_nodes, 5);
+	profile_tree_release(&t);
+
+	cr_assert_eq(profile_tree_init(&t, &f.profile, false, &e), 0);
+	cr_expect_eq(t.n_nodes, 6);
 	profile_tree_release(&t);
 	fixture_release(&f);
 }
