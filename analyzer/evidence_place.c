@@ -34,7 +34,7 @@ static bool place_frame(struct placed *to, struct evidence_names *names, uint32_
 	const struct profile *p = names->profile;
 	const struct ht_site *s = &p->tally->sites[site];
 	const struct function_facts *f = names_facts(names, frame->function);
-	uint32_t blame = p->buckets[to->bucket].blame; /* all are plumbing where it is */
+	uint32_t blame = p->buckets[to->bucket].blame; /* plumbing itself, if the whole stack is */
 	bool plumbing = p->functions[frame->function].plumbing;
 
 	if (to->blame == PROFILE_NONE && (plumbing || frame->function != blame)) {

@@ -94,7 +94,7 @@ struct profile_blame {
 	uint32_t function;
 	/* Context. Where the buckets differ, each is the one that most of the peak bytes, then of the bytes, have. */
 	uint32_t caller; /* next function out that is neither plumbing nor the blame function; or PROFILE_NONE */
-	uint32_t inner;	 /* the plumbing that it called, e.g. Vec::push; PROFILE_NONE: the allocator itself */
+	uint32_t inner;	 /* the plumbing or nameless function that it called, e.g. Vec::push; PROFILE_NONE: the allocator itself */
 	uint32_t line;	 /* of that call in the function's file; 0: unknown */
 	struct totals totals;
 };
