@@ -241,15 +241,16 @@ int cmd_scan(int argc, char **argv)
 	argp_parse(&argp, argc, argv, 0, NULL, &a);
 	for (int i = 0; i < a.n_paths; i++) {
 		struct find_result r;
-		unsigned told = symbols_told(a.paths[i]);
 		if (scan(&r, a.paths[i], &e)) {
 			cmd_complain("%s", e.text);
 			ret = EXIT_UNUSABLE;
-		} else if (a.json) {
-			bad |= json_array_append_new(all, result_json(a.paths[i], &r, told));
-		} else {
-			print_text(a.paths[i], &r, told);
+			continue;
 		}
+		unsigned told = symbols_told(a.paths[i]);
+		if (a.json)
+			bad |= json_array_append_new(all, result_json(a.paths[i], &r, told));
+		else
+			print_text(a.paths[i], &r, told);
 	}
 	if (bad || json_array_size(all)) {
 		bad = values_write(stdout, all, bad, "what was found", &e);

@@ -214,17 +214,6 @@ static int locations_init(struct profile *p, struct error *e)
 	return 0;
 }
 
-/* Is a function better told by who called it, in its own module? */
-static bool told_by_caller(const struct profile *p, uint32_t function, const struct blame_view *up)
-{
-	const struct profile_function *f = &p->functions[function], *caller;
-
-	if (!f->nameless || up->function == PROFILE_NONE)
-		return false;
-	caller = &p->functions[up->function];
-	return !caller->nameless && caller->module == f->module;
-}
-
 static void view_site(const struct profile *p, struct blame_view *views, uint32_t site)
 {
 	const struct blame_view *up = &views[p->tally->sites[site].parent];
@@ -234,7 +223,9 @@ static void view_site(const struct profile *p, struct blame_view *views, uint32_
 
 	while (i < n && p->functions[f[i].function].plumbing)
 		i++;
-	if (i == n || told_by_caller(p, f[i].function, up)) {
+	if (i == n || (up->function != PROFILE_NONE &&
+			      profile_told_by(&p->functions[f[i].function],
+				      &p->functions[up->function]))) {
 		*v = *up;
 		if (v->function != PROFILE_NONE && v->inner == PROFILE_NONE)
 			v->inner = f[n - 1].function;

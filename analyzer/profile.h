@@ -72,6 +72,13 @@ struct profile_function {
 	bool nameless;	 /* module+0xoffset, where others of the module are by source */
 };
 
+/* Is a function better told by one that called it, of its own module? */
+static inline bool profile_told_by(
+	const struct profile_function *f, const struct profile_function *caller)
+{
+	return f->nameless && !caller->nameless && caller->module == f->module;
+}
+
 struct profile_crate {
 	/* The crate; for C++ the outermost namespace; else the module's base name up to ".so" ("libc", "node");
 	 * "[jit]" and so on for pseudo frames. */

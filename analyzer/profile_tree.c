@@ -72,14 +72,6 @@ static uint32_t builder_child(struct builder *b, uint32_t parent, uint32_t funct
 	return b->n_nodes++;
 }
 
-/* Is a frame left out below another one? */
-static bool folds(const struct profile *p, uint32_t function, uint32_t below)
-{
-	const struct profile_function *f = &p->functions[function], *outer = &p->functions[below];
-
-	return f->plumbing || (f->nameless && !outer->nameless && outer->module == f->module);
-}
-
 /* Fills node_of and leaf_of for every site. leaf_of: what is left out, to hang below the node; PROFILE_NONE: nothing. */
 static int tree_sites(
 	struct builder *b, const struct profile *p, bool fold, uint32_t *node_of, uint32_t *leaf_of)
@@ -93,7 +85,9 @@ static int tree_sites(
 		const struct ht_frame *f = profile_site_frames(p, s, &n);
 		while (n--) {
 			const struct profile_function *fn = &p->functions[f[n].function];
-			if (!fold || !folds(p, f[n].function, b->nodes[node].function)) {
+			const struct profile_function *outer =
+				&p->functions[b->nodes[node].function];
+			if (!fold || !(fn->plumbing || profile_told_by(fn, outer))) {
 				leaf = PROFILE_NONE;
 				node = builder_child(b, node, f[n].function);
 				if (node == PROFILE_NONE)

@@ -22,8 +22,8 @@ struct symbols_options {
  * when they are there already. For each module it looks, in this order, at the module's own file, debug_files,
  * /usr/lib/debug/.build-id and the file's .gnu_debuglink. A file whose build-id differs from the recorded one is not
  * used: the module's frames stay module+0xoffset, and `*warnings` (owned by the caller, NULL or a malloc'ed text,
- * one sentence a line) says so. A debug_file that matches no module, or modules that differ, or is no ELF file, is an
- * error: -1.
+ * one sentence a line) says so. A Rust function without a symbol is told by the source file of its panics. A debug_file
+ * that matches no module, or modules that differ, or is no ELF file, is an error: -1.
  */
 int symbols_resolve(
 	struct tally *t, const struct symbols_options *o, char **warnings, struct error *e);

@@ -121,14 +121,11 @@ uint32_t resolver_function(
 
 uint32_t resolver_unnamed(struct resolver *r, uint32_t module, const char *source, uint64_t offset)
 {
-	const char *base = base_name(tally_string(r->t, r->t->modules[module].path));
+	const char *base =
+		source ? source : base_name(tally_string(r->t, r->t->modules[module].path));
 	char *text = NULL, *clean = NULL;
 	uint32_t function = 0;
-	if (asprintf(&text, "%s+0x%llx",
-		    source  ? source
-		    : *base ? base
-			    : "?",
-		    (unsigned long long)offset) >= 0) {
+	if (asprintf(&text, "%s+0x%llx", *base ? base : "?", (unsigned long long)offset) >= 0) {
 		clean = symbols_clean(text);
 		free(text);
 	}

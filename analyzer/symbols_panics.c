@@ -44,19 +44,26 @@ static int address_compare(const void *a, const void *b)
 	return (*x > *y) - (*x < *y);
 }
 
-static const unsigned char *bytes_at(const struct sections *s, uint64_t address, uint64_t n)
+/* How many elements of a sorted array, each of which begins with its address, lie below one. */
+static size_t count_below(const void *v, size_t n, size_t element_bytes, uint64_t address)
 {
-	size_t low = 0, high = s->n;
+	size_t low = 0, high = n;
 	while (low < high) {
 		size_t middle = (low + high) / 2;
-		if (s->v[middle].address <= address)
+		if (*(const uint64_t *)((const char *)v + middle * element_bytes) < address)
 			low = middle + 1;
 		else
 			high = middle;
 	}
-	if (!low)
+	return low;
+}
+
+static const unsigned char *bytes_at(const struct sections *s, uint64_t address, uint64_t n)
+{
+	size_t begun = count_below(s->v, s->n, sizeof(*s->v), address + 1);
+	if (!begun)
 		return NULL;
-	const struct section *in = &s->v[low - 1];
+	const struct section *in = &s->v[begun - 1];
 	uint64_t at = address - in->address;
 	return at < in->n && n <= in->n - at ? in->bytes + at : NULL;
 }
@@ -284,15 +291,7 @@ static int panic_compare(const void *a, const void *b)
 
 static size_t first_panic(const struct object *o, uint64_t address)
 {
-	size_t low = 0, high = o->n_panics;
-	while (low < high) {
-		size_t middle = (low + high) / 2;
-		if (o->panics[middle].address < address)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
+	return count_below(o->panics, o->n_panics, sizeof(*o->panics), address);
 }
 
 /* What is known of a function's panics so far: the best file. */

@@ -118,7 +118,7 @@ test_no_panics() {
 # A binding with symbols is stripped, recorded, and named twice: by what is left in it, and by its symbols. Both have to
 # give each crate about the same bytes at the peak; 0.87 of them were, when this was written.
 test_binding() {
-	local node package=node_modules/@rspack-debug/binding-linux-x64-gnu file
+	local node package=node_modules/@rspack-debug/binding-linux-x64-gnu file name
 	node=$(example_node)
 	[ -x "$node" ] || fail "setup.sh gave no node"
 	mkdir -p "example/$package" out
